@@ -1,0 +1,208 @@
+"""The approved plan, carried out: the only code that writes records to a target.
+
+In: the plan of 05_load and the hash a person approved. Out: the target holds the records, the ledger every
+write with its outcome. Whatever stops it, starting it again continues where the ledger stopped. Invariant:
+only the plan whose hash was approved is ever applied, and a run's ledger belongs to one plan and one target.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook import runs, tables, target
+from crmbook.errors import DataError, UpstreamError, UsageError
+from crmbook.ledger import Ledger
+from crmbook.phases import load
+from crmbook.runs import Run
+from crmbook.settle import MARK, Finder, patience_s
+from crmbook.vendors.freshsales import Freshsales
+from crmbook.writing import MODULES, Op, Single, Strategy
+
+_INPUTS: Final = "plan_inputs.json"
+_PARTS: Final = {
+    ("company", "create"): "accounts", ("company", "update"): "accounts",
+    ("contact", "create"): "contacts", ("contact", "update"): "contacts",
+    ("deal", "create"): "deals", ("deal", "update"): "deals",
+    ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages",
+}  # fmt: skip
+_FRAMES: Final = (
+    "sales_accounts", "contacts", "deals", "stages", "owners", "target_fields", "target_owners", "target_stages",
+    "target_statuses", "target_currencies", "capabilities",
+)  # fmt: skip
+
+
+def existing(run: Run, client: Freshsales) -> pl.DataFrame:
+    """EXISTING: every record the target holds now, by the keys a source record could match; 100 a call."""
+    rows: list[dict[str, Any]] = []
+    for module in MODULES.values():
+        for page in client.pages(module):
+            rows += [_keys(module, record) for record in page]
+            run.progress(f"what the target holds: {module}", len(rows))
+    frame = pl.DataFrame(rows, schema=tables.EXISTING.columns)
+    return tables.conform(frame.unique(["module", "target_id"], keep="first"), tables.EXISTING)
+
+
+def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
+    """
+    The plan of this run, saved as `plan` with `existing` beside it.
+
+    A plan that was approved or begun in an earlier start of the phase is taken over, never made anew, as
+    long as it was made of the same tables.
+
+    Raises:
+        UpstreamError: writing began and the tables, or the plan itself, are no longer those it began with.
+    """
+    frames = dict(zip(_FRAMES, run.frames(*_FRAMES), strict=True))
+    begun = _begun(run)
+    folder = _folder_with(run, begun)
+    if folder:
+        kept = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("existing", "plan")}
+        run.save_all(**kept)
+    else:
+        found = run.save("existing", existing(run, client))
+        run.save("plan", load.plan(**frames, existing=found, admin_email=run.customer.admin_email))
+    runs.write_json(run.path_of("plan").with_name(_INPUTS), run.inputs, mode=0o600)
+    return run.read("plan").sort("seq")
+
+
+def apply(
+    run: Run, client: Freshsales, plan: pl.DataFrame, *, confirm: str, patience: float | None = None
+) -> None:
+    """
+    Every write of *plan* that is not done yet, in order; nothing when all are.
+
+    *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
+    delay was measured.
+
+    Raises:
+        UsageError: *confirm* is not the plan's hash, or another process is loading this run.
+        AuthError, RateLimited, Unavailable: the target stopped answering; run again to continue.
+    """
+    digest = load.plan_hash(plan)
+    if digest != confirm:
+        raise UsageError(f"plan {digest[:12]} is not the approved plan {confirm[:12]}; approve it first")
+    ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.sort("seq").iter_rows(named=True)]
+    with Ledger(run.ledger_path) as ledger, ledger.writing():
+        ledger.bind(plan_hash=digest, target_host=target.host(run))
+        waits_s = patience_s(_capabilities(run)) if patience is None else patience
+        _carry_out(run, ops, Single(client, ledger, Finder(client, patience_s=waits_s)), ledger)
+        run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
+
+
+def outcomes(run: Run, plan: pl.DataFrame) -> pl.DataFrame:
+    """OUTCOMES: what became of each write of *plan*; `pending` are those that did not happen yet."""
+    with Ledger(run.ledger_path) as ledger:
+        told, known = ledger.outcomes(), ledger.finished()
+    rest = (
+        plan.filter(~pl.col("op_id").is_in(list(known)))
+        .group_by("entity", "action")
+        .agg(writes=pl.len().cast(pl.Int64))
+        .select("entity", "action", outcome=pl.lit("pending"), writes="writes")
+    )
+    return tables.conform(pl.concat([told.filter(pl.col("outcome") != "pending"), rest]), tables.OUTCOMES)
+
+
+def crosswalk(run: Run) -> pl.DataFrame:
+    """CROSSWALK: which record of the target each source record became."""
+    with Ledger(run.ledger_path) as ledger:
+        return ledger.crosswalk()
+
+
+def rejected(run: Run) -> pl.DataFrame:
+    """The writes the vendor refused, with its own sentences: op_id, entity, action, source_id, messages."""
+    with Ledger(run.ledger_path) as ledger:
+        return ledger.rejected()
+
+
+def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+    pending = {write.op_id: write for write in ledger.pending()}
+    finished = ledger.finished()
+    totals: dict[str, int] = {}
+    done: dict[str, int] = {}
+    for op in ops:
+        part = _PARTS[op.entity, op.action]
+        totals[part] = totals.get(part, 0) + 1
+        done[part] = done.get(part, 0) + (op.op_id in finished)
+    run.log("load started", writes=len(ops), finished=len(finished), pending=len(pending))
+    for batch in strategy.batches([op for op in ops if op.op_id not in finished]):
+        strategy.write(batch, pending)
+        for op in batch:
+            part = _PARTS[op.entity, op.action]
+            done[part] += 1
+            run.progress(part, done[part], totals[part])
+
+
+def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    custom = record.get("custom_field") or {}
+    return {
+        "module": module,
+        "target_id": record["id"],
+        "email": _text(record.get("email")) if module == "contacts" else None,
+        "external_id": _text(record.get("external_id")) if module == "contacts" else None,
+        "name": _text(record.get("display_name" if module == "contacts" else "name")),
+        "original_id": _text(custom.get(MARK)),
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _capabilities(run: Run) -> dict[str, str]:
+    return dict(run.read("capabilities").select("capability", "value").iter_rows())
+
+
+def _begun(run: Run) -> str | None:
+    """The hash of the plan this run's ledger was started with, None before the first write."""
+    if not run.ledger_path.exists():
+        return None
+    with Ledger(run.ledger_path) as ledger:
+        return ledger.meta("plan_hash")
+
+
+def _folder_with(run: Run, begun: str | None) -> Path | None:
+    """The data folder of an earlier start whose plan still counts, None where a plan has to be made."""
+    for folder in _earlier(run):
+        digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
+        if begun is None and not run.record.approved("plan", digest):
+            continue
+        if begun not in (None, digest):
+            continue
+        if _inputs(folder) == run.inputs:
+            return folder
+        if begun:
+            raise UpstreamError(
+                f"{run.run_id}: writing began with other tables than 02 to 04 hold now; start a new run to load those"
+            )
+    if begun:
+        raise UpstreamError(
+            f"{run.run_id}: the plan that was begun ({begun[:12]}) is no longer in 05_load; restore its folder"
+        )
+    return None
+
+
+def _earlier(run: Run) -> list[Path]:
+    """Data folders of this phase that hold a plan: the present one, then those moved away, newest first."""
+    numbered = [
+        (int(found[1]), path)
+        for path in run.folder.glob(f"{run.phase}~*")
+        if (found := re.fullmatch(r".*~(\d+)", path.name))
+    ]
+    folders = [run.phase_folder, *(path for _, path in sorted(numbered, reverse=True))]
+    needed = ("plan.parquet", "existing.parquet")
+    return [f / "data" for f in folders if all((f / "data" / name).exists() for name in needed)]
+
+
+def _inputs(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / _INPUTS).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except ValueError as problem:
+        raise DataError(
+            f"{_INPUTS}: not valid JSON ({problem}); delete the folder's plan and run 05_load again"
+        ) from None

@@ -1,0 +1,228 @@
+"""The command line: what a person or a scheduler types, and the exit codes they get back.
+
+Exit codes: 0 done, 1 a bug, 2 wrong usage or configuration, 3 a gate failed, 4 waiting for a person,
+5 the vendor is unavailable or the quota is spent. With `--json` one object stands on stdout and nothing else.
+"""
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crmbook import __version__
+from crmbook.errors import CrmbookError, UsageError
+
+_ENV = click.Choice(["test", "production"])
+_PHASE = click.Choice(
+    ["01_discovery", "02_mapping", "03_workspace", "04_normalization", "05_load", "06_reconciliation", "07_handoff"]
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="crmbook")
+def main() -> None:
+    """The CRM migration workbook: one company from User.com to Freshsales, with proof."""
+
+
+def _command(function: Callable[..., Any]) -> Callable[..., None]:
+    """A command whose result is a dict for `--json` and whose errors are one line with their exit code."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+    @functools.wraps(function)
+    def wrapped(*, as_json: bool, **given: Any) -> None:
+        try:
+            result = function(say=_silent if as_json else _say, **given)
+        except CrmbookError as stop:
+            _report(stop, as_json=as_json)
+            sys.exit(stop.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; run again to continue", err=True)
+            sys.exit(130)
+        except Exception:
+            click.echo(
+                "a bug; please report it with these lines:\n" + traceback.format_exc(limit=-6), err=True
+            )
+            sys.exit(1)
+        if as_json:
+            click.echo(json.dumps(result or {}, ensure_ascii=False, default=str))
+
+    return wrapped
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+
+
+def _silent(line: str) -> None:
+    """With --json nothing but the object goes to stdout."""
+
+
+def _report(stop: CrmbookError, *, as_json: bool) -> None:
+    line = " ".join(str(stop).split())
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"error": line, "kind": type(stop).__name__, "exit_code": stop.exit_code}, ensure_ascii=False
+            )
+        )
+    else:
+        click.echo(line, err=True)
+
+
+@main.command()
+@click.option("--edition", type=click.Choice(["suite", "classic"]), default="suite", show_default=True)
+@_command
+def demo(say: Callable[[str], None], edition: str) -> dict[str, Any]:
+    """Migrate the demo customer from sandbox to sandbox, end to end, and print the report's path."""
+    from crmbook import demo as demonstration
+
+    return demonstration.run(edition, say)
+
+
+@main.command()
+@click.option(
+    "--port",
+    default=8700,
+    show_default=True,
+    help="User.com's port; Freshsales test, production and admin follow.",
+)
+@click.option("--edition", type=click.Choice(["suite", "classic"]), default="suite", show_default=True)
+@click.option(
+    "--scenario", default="demo", show_default=True, help="The built-in demo, or a folder of JSON files."
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep everything in this file over restarts.",
+)
+@click.option("--tls", is_flag=True, help="Serve https with a throw-away certificate.")
+@_command
+def sandbox(
+    say: Callable[[str], None], port: int, edition: str, scenario: str, state: Path | None, tls: bool
+) -> None:
+    """Serve both vendors on loopback until interrupted."""
+    from crmbook import demo as demonstration
+
+    as_json = bool(click.get_current_context().params.get("as_json"))
+    demonstration.serve(port, edition, scenario, state, tls=tls, as_json=as_json, say=say)
+
+
+@main.command()
+@click.argument("customer")
+@_command
+def new(say: Callable[[str], None], customer: str) -> dict[str, Any]:
+    """Write a new customer's folder with a customer.toml to fill in."""
+    from crmbook import desk
+
+    return desk.new(customer, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--env", type=_ENV, default="test", show_default=True)
+@_command
+def doctor(say: Callable[[str], None], customer: str, env: str) -> dict[str, Any]:
+    """Check settings, tokens, both vendors, and what the source API does not tell."""
+    from crmbook import desk
+
+    return desk.doctor(customer, env, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--env", type=_ENV, required=True)
+@click.option(
+    "--run", "run_id", default="", help="The run to continue; default: the newest unfinished, else a new one."
+)
+@click.option("--only", type=_PHASE, help="Just this phase, again.")
+@click.option("--from", "first", type=_PHASE, help="This phase and those after it, again.")
+@click.option("--to", "last", type=_PHASE, help="Stop after this phase.")
+@click.option(
+    "--sample", type=click.IntRange(min=0), default=None, help="This many contacts, covering every class."
+)
+@click.option("--delta", is_flag=True, help="Only what changed since the approved run.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter the notebook declares."
+)
+@click.option(
+    "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
+)
+@click.option("--by", default="", help="Who approves.")
+@_command
+def run(say: Callable[[str], None], customer: str, env: str, **given: Any) -> dict[str, Any]:
+    """Run the phases that are due, in order, and stop where a person is needed."""
+    from crmbook import pipeline
+
+    return pipeline.run(customer, env, say, **given)
+
+
+@main.command()
+@click.argument("customer")
+@click.argument("what", type=click.Choice(["mapping", "plan", "reconciliation"]))
+@click.option("--run", "run_id", required=True)
+@click.option("--by", required=True, help="Who approves.")
+@click.option("--hash", "digest", default=None, help="Refuse unless this is the hash on offer.")
+@_command
+def approve(
+    say: Callable[[str], None], customer: str, what: str, run_id: str, by: str, digest: str | None
+) -> dict[str, Any]:
+    """Approve what a run offers: its hash and the name are recorded."""
+    from crmbook import pipeline
+
+    return pipeline.approve(customer, what, run_id, by, digest, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", default="")
+@_command
+def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
+    """Where a customer's runs stand, and what each waits for."""
+    from crmbook import desk
+
+    return desk.status(customer, run_id, say)
+
+
+@main.command()
+@click.argument("customer", required=False)
+def lab(customer: str | None) -> None:
+    """Open JupyterLab on working copies, never on the templates."""
+    from crmbook import desk
+
+    try:
+        desk.lab(customer)
+    except CrmbookError as stop:
+        _report(stop, as_json=False)
+        sys.exit(stop.exit_code)
+
+
+def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
+    @_command
+    def command(**_given: Any) -> None:
+        raise UsageError(f"crmbook {name}: not built yet in version {__version__}")
+
+    made = click.command(name, help=f"{help_text} (not built yet)")(command)
+    made.params[:0] = list(options)
+    main.add_command(made)
+
+
+_RUN = click.Option(["--run", "run_id"], required=True)
+_CUSTOMER = click.Argument(["customer"])
+_YES = click.Option(["--yes"], is_flag=True)
+_not_built("reassign", "Hand queued records to owners provisioned after the load.", _CUSTOMER, _RUN)
+_not_built(
+    "rollback", "Undo a run's writes.", _CUSTOMER, _RUN, _YES, click.Option(["--forget"], is_flag=True)
+)  # fmt: skip
+_not_built(
+    "batch", "Run many customers side by side.", click.Argument(["customers"], nargs=-1, required=True),
+    click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),
+    click.Option(["--scheduler"]), click.Option(["--approve-all"], is_flag=True), click.Option(["--by"]),
+)  # fmt: skip
+_not_built("verify", "Check that an archive is complete and unaltered.", _CUSTOMER, _RUN)
+_not_built("pack", "One zip of the evidence.", _CUSTOMER, _RUN, click.Option(["--with-data"], is_flag=True))
+_not_built("purge", "Delete personal data, keep the evidence.", _CUSTOMER, _RUN, _YES)

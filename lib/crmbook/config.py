@@ -1,0 +1,221 @@
+"""What customer.toml says, checked: who, from where, to where, under which policies.
+
+Unknown keys and wrong types are errors that name the key, the file and what was expected. Tokens are never
+in the file: it names the environment variables that hold them.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from crmbook.errors import ConfigError
+
+Env = Literal["test", "production"]
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("expected an IANA time zone such as Europe/Warsaw")
+    return name
+
+
+def _http_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("expected an address starting with https://")
+    return url.rstrip("/")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Policy(_Section):
+    """What to do where the two systems can't agree; the defaults are the contract's."""
+
+    contact_without_email: Literal["reject", "placeholder"] = "reject"
+    duplicate_email: Literal["merge", "reject"] = "merge"
+    duplicate_account: Literal["merge", "suffix"] = "merge"
+    tags: Literal["auto", "native", "multi_select", "contact_type"] = "auto"
+    custom_fields: Literal["checklist", "api"] = "checklist"
+    workflows_disabled: bool = False
+
+
+class Source(_Section):
+    kind: Literal["api", "csv"] = "api"
+    path: str = ""
+    base_url: Annotated[str, AfterValidator(_http_url)] = ""
+    token_env: str = ""
+    requests_per_second: float = Field(default=5, gt=0, strict=False)
+    history: Literal["all", "none"] = "all"
+    files: str = ""
+
+
+class Target(_Section):
+    edition: Literal["suite", "classic"]
+    plan: Literal["free", "growth", "pro", "enterprise", "sprout", "blossom", "garden", "estate", "forest"]
+    base_url: Annotated[str, AfterValidator(_http_url)]
+    token_env: str
+    requests_per_hour: int | None = Field(default=None, gt=0)
+
+
+class _Customer(_Section):
+    name: str
+    admin_email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    time_zone: Annotated[str, AfterValidator(_time_zone)]
+    active_automations: int = Field(ge=0)
+
+
+class Targets(_Section):
+    test: Target | None = None
+    production: Target | None = None
+
+
+class _File(_Section):
+    customer: _Customer
+    source: Source
+    target: Targets
+    policy: Policy = Policy()
+
+
+class Customer(BaseModel):
+    """One customer.toml, read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    name: str
+    admin_email: str
+    time_zone: str
+    active_automations: int
+    source: Source
+    targets: Targets
+    policy: Policy
+
+    def target(self, env: Env) -> Target:
+        """Raises ConfigError when the file has no such section."""
+        target = self.targets.test if env == "test" else self.targets.production
+        if target is None:
+            raise ConfigError(
+                f"{self.key}/customer.toml: no [target.{env}] section; add it to run with --env {env}"
+            )
+        return target
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+def read(path: Path) -> Customer:
+    """
+    The customer whose folder holds *path*.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or a key is unknown, missing or of a wrong type.
+    """
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{where}: no such file; write one with: crmbook new {path.parent.name}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{where}: not valid TOML: {problem}") from None
+    try:
+        parsed = _File.model_validate(content)
+    except ValidationError as problem:
+        raise ConfigError(f"{where}: {_first_problem(problem)}") from None
+    _cross_check(parsed, where)
+    who = parsed.customer
+    return Customer(
+        key=path.parent.name,
+        name=who.name,
+        admin_email=who.admin_email,
+        time_zone=who.time_zone,
+        active_automations=who.active_automations,
+        source=parsed.source,
+        targets=parsed.target,
+        policy=parsed.policy,
+    )
+
+
+def token(variable: str, *, section: str, key: str) -> str:
+    """The secret in the environment variable *variable*; raises ConfigError naming it, never its content."""
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ConfigError(
+            f"{key}/customer.toml: [{section}] token_env names {variable}, which is not set; export it"
+        )
+    return value
+
+
+def _first_problem(problem: ValidationError) -> str:
+    found = problem.errors(include_input=False, include_url=False)
+    # A misspelled key is unknown and missing at once; the misspelling is what a person can mend.
+    first = min(found, key=lambda error: error["type"] != "extra_forbidden")
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {place}; expected one of {', '.join(_known_keys(first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"missing key {place}"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(place: tuple[Any, ...]) -> list[str]:
+    model: Any = _File
+    for part in place:
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(model.model_fields)
+
+
+def _cross_check(parsed: _File, where: str) -> None:
+    source = parsed.source
+    if source.kind == "api" and not (source.base_url and source.token_env):
+        raise ConfigError(f'{where}: source.kind = "api" needs source.base_url and source.token_env')
+    if source.kind == "csv" and not source.path:
+        raise ConfigError(f'{where}: source.kind = "csv" needs source.path, the folder of the exports')
+    suite = {"free", "growth", "pro", "enterprise"}
+    for env, target in (("test", parsed.target.test), ("production", parsed.target.production)):
+        if target and (target.plan in suite) != (target.edition == "suite"):
+            raise ConfigError(f"{where}: target.{env}.plan {target.plan} is not a {target.edition} plan")
+    if parsed.target.test is None and parsed.target.production is None:
+        raise ConfigError(f"{where}: missing key target.test")
+
+
+TEMPLATE = """\
+[customer]
+name = "{customer}"
+admin_email = "admin@example.com"    # a Freshsales user: first owner of everything, and of what has no owner
+time_zone = "Europe/Warsaw"
+active_automations = 0               # as the customer counts them in User.com; the inventory must match
+
+[source]
+kind = "api"
+base_url = "https://{customer}.user.com/api/public/"
+token_env = "{variable}_USERCOM_TOKEN"     # the name of the variable, never the token
+requests_per_second = 5
+
+[target.test]
+edition = "suite"
+plan = "growth"
+base_url = "https://{customer}-test.myfreshworks.com/crm/sales/api"
+token_env = "{variable}_FRESHSALES_TEST_TOKEN"
+
+[target.production]
+edition = "suite"
+plan = "growth"
+base_url = "https://{customer}.myfreshworks.com/crm/sales/api"
+token_env = "{variable}_FRESHSALES_TOKEN"
+
+[policy]
+contact_without_email = "reject"     # reject | placeholder
+duplicate_email = "merge"            # merge | reject
+duplicate_account = "merge"          # merge (same name and website) | suffix
+tags = "auto"                        # auto | native | multi_select | contact_type
+custom_fields = "checklist"          # checklist | api
+workflows_disabled = false           # the customer confirms that Workflows are off during the load
+"""

@@ -1,0 +1,277 @@
+"""The suites between the phases: does every table that leaves a phase keep what it promises?
+
+A suite is a file `expectations/NN_phase.<table>.json` in Great Expectations' own form; its name is the
+wiring. The result of a gate holds counts only: no value of any record enters it. A suite that loads fewer
+expectations than it declares is an error, because Great Expectations drops a misspelled one and then passes.
+
+Importing Great Expectations takes seconds, so a run of several phases keeps one process with it warm
+(`Server`); a notebook opened by hand validates in its own process.
+"""
+
+import json
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import polars as pl
+
+from crmbook import runs, tables
+from crmbook.errors import GateFailed, UsageError
+
+SOCKET: Final = "CRMBOOK_GATE_SOCKET"
+KEY: Final = "CRMBOOK_GATE_KEY"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation's outcome; `failed` of `checked` rows break it (1 of 1 for a statement on the table)."""
+
+    id: str
+    table: str
+    type: str
+    column: str
+    severity: str
+    passed: bool
+    checked: int
+    failed: int
+    notes: str
+
+
+def suites(phase: str) -> dict[str, Path]:
+    """The suite files of *phase* by the table they guard; UsageError for a table nobody declared."""
+    folder = runs.project() / "expectations"
+    found = {path.name.split(".")[1]: path for path in sorted(folder.glob(f"{phase}.*.json"))}
+    for table in found:
+        tables.of(table)
+    return found
+
+
+def check(run: runs.Run) -> pl.DataFrame:
+    """
+    Every check of the phase, worst first, also kept in gate.json.
+
+    Raises:
+        GateFailed: a critical check failed; names the checks and where to read about them.
+    """
+    checks = [
+        outcome
+        for table, suite in suites(run.phase).items()
+        for outcome in validate(run.path_of(table), suite, table)
+    ]
+    failed = [c for c in checks if not c.passed and c.severity == "critical"]
+    runs.write_json(
+        run.phase_folder / "gate.json",
+        {
+            "phase": run.phase,
+            "passed": not failed,
+            "checks": [asdict(c) for c in sorted(checks, key=lambda c: c.id)],
+        },
+    )
+    run.log("gate", checks=len(checks), failed=len(failed))
+    if failed:
+        worst = ", ".join(f"{c.id} ({c.table}.{c.column}: {c.failed:,} of {c.checked:,})" for c in failed[:5])
+        raise GateFailed(
+            f"{run.phase}: {len(failed)} of {len(checks)} checks failed: {worst};"
+            f" see {run.run_id}/{run.phase}/gate.json",
+            checks,
+        )
+    order = {"critical": 0, "warning": 1, "info": 2}
+    rows = sorted(checks, key=lambda c: (c.passed, order.get(c.severity, 3), c.id))
+    return pl.DataFrame(
+        {
+            "check": [c.id for c in rows],
+            "table": [c.table for c in rows],
+            "column": [c.column for c in rows],
+            "passed": ["yes" if c.passed else f"NO ({c.severity})" for c in rows],
+            "rows checked": [c.checked for c in rows],
+            "failed": [c.failed for c in rows],
+            "why": [c.notes for c in rows],
+        }
+    )
+
+
+def validate(data: Path, suite: Path, table: str) -> list[Check]:
+    """The checks of *suite* on the parquet file *data*, by the warm process if there is one."""
+    address, key = os.environ.get(SOCKET), os.environ.get(KEY)
+    if address and key and Path(address).exists():
+        answer = _ask(address, key, (str(data), str(suite), table))
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            return answer
+    return _validate(data, suite, table)
+
+
+def _ask(address: str, key: str, question: tuple[str, str, str]) -> list[Check] | Exception | None:
+    """The warm process's answer; None when it is gone, so the gate is still checked, only slower."""
+    try:
+        with Client(address, authkey=bytes.fromhex(key)) as connection:
+            connection.send(question)
+            answer: list[Check] | Exception = connection.recv()
+            return answer
+    except (OSError, EOFError):
+        return None
+
+
+def _validate(data: Path, suite_path: Path, table: str) -> list[Check]:
+    declared = json.loads(suite_path.read_text(encoding="utf-8"))
+    gx = _gx()
+    suite = _loaded(gx, declared, suite_path)
+    wanted = sorted({c for e in declared["expectations"] for c in _columns(e["kwargs"])})
+    frame = _frame(data, wanted, suite_path)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    batch = (
+        context.data_sources.add_pandas("run")
+        .add_dataframe_asset(table)
+        .add_batch_definition_whole_dataframe("whole")
+        .get_batch({"dataframe": frame})
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = batch.validate(
+            suite,
+            result_format={
+                "result_format": "BASIC",
+                "exclude_unexpected_values": True,
+                "partial_unexpected_count": 0,
+            },
+        )
+    return [_check(outcome, table) for outcome in result.results]
+
+
+def _gx() -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+    return gx
+
+
+def _loaded(gx: Any, declared: dict[str, Any], path: Path) -> Any:
+    count = len(declared.get("expectations", []))
+    if not count:
+        raise UsageError(
+            f"expectations/{path.name}: declares no expectation; a gate that checks nothing is a defect"
+        )
+    try:
+        suite = gx.ExpectationSuite(**declared)
+    except Exception as problem:
+        raise UsageError(
+            f"expectations/{path.name}: not a suite Great Expectations reads: {problem}"
+        ) from None
+    if len(suite.expectations) != count:
+        loaded = {e.expectation_type for e in suite.expectations}
+        lost = sorted({e["type"] for e in declared["expectations"]} - loaded)
+        raise UsageError(
+            f"expectations/{path.name}: {count} declared, {len(suite.expectations)} loaded; unknown: {lost}"
+        )
+    return suite
+
+
+def _columns(kwargs: dict[str, Any]) -> list[str]:
+    named = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs]
+    return named + list(kwargs.get("column_list", kwargs.get("sum_columns", [])))
+
+
+def _frame(data: Path, columns: list[str], suite: Path) -> Any:
+    """Arrow-typed pandas of only the columns a suite reads: the default conversion corrupts null integers and dates."""
+    lazy = pl.scan_parquet(data)
+    schema = lazy.collect_schema()
+    if missing := [c for c in columns if c not in schema]:
+        raise UsageError(
+            f"expectations/{suite.name}: no such columns {missing}; the table has {list(schema)}"
+        )
+    chosen = columns or list(schema)[:1]
+    return lazy.select(chosen).collect().to_pandas(use_pyarrow_extension_array=True)
+
+
+def _check(outcome: Any, table: str) -> Check:
+    config, result = outcome.expectation_config, outcome.result or {}
+    raised = [e for e in _exceptions(outcome.exception_info) if e]
+    if raised:
+        raise UsageError(
+            f"expectations of {table}, {config.meta.get('id', config.type)}: cannot be evaluated: {raised[0]}"
+        )
+    on_rows = "unexpected_count" in result
+    return Check(
+        id=str(config.meta["id"]),
+        table=table,
+        type=config.type,
+        column=", ".join(_columns(config.kwargs)) or "(table)",
+        severity=getattr(config.severity, "value", str(config.severity)),
+        passed=bool(outcome.success),
+        checked=int(result.get("element_count", 0)) if on_rows else 1,
+        failed=int(result["unexpected_count"]) if on_rows else int(not outcome.success),
+        notes=str(config.notes or ""),
+    )
+
+
+def _exceptions(info: Any) -> list[str]:
+    if not isinstance(info, dict):
+        return []
+    if "raised_exception" in info:
+        return [str(info["exception_message"])] if info["raised_exception"] else []
+    return [message for part in info.values() for message in _exceptions(part)]
+
+
+class Server:
+    """A process with Great Expectations warm, for the phases of one invocation; ends with the `with` block."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="crmbook-")
+        self._key = secrets.token_hex(16)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a kernel needs in its environment to reach this process."""
+        return {SOCKET: f"{self._folder.name}/gate", KEY: self._key}
+
+    def __enter__(self) -> Self:
+        quiet = {k: v for k, v in os.environ.items() if "TOKEN" not in k.upper()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "crmbook.gates"],
+            env={**quiet, **self.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def serve() -> None:
+    """Answers validations on the socket named by the environment; ends when its parent does, however that ends."""
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    with Listener(os.environ[SOCKET], authkey=bytes.fromhex(os.environ[KEY])) as listener:
+        _gx()
+        while True:
+            with listener.accept() as connection:
+                data, suite, table = connection.recv()
+                try:
+                    connection.send(_validate(Path(data), Path(suite), table))
+                except Exception as problem:
+                    connection.send(problem)
+
+
+if __name__ == "__main__":
+    serve()

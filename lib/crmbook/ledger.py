@@ -1,0 +1,306 @@
+"""What was written to a target, and what was about to be: SQLite, one file per run.
+
+Before a write leaves, its intent is on disk; after it, its outcome. Whatever kills the process in between
+leaves an intent without an outcome, which `pending` names and the next start settles by looking the record
+up. The crosswalk (source id to target id) is one-to-one both ways by the file's own constraints.
+Invariant: a write that is done or rejected is never open again; a refused change leaves the file as it was.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import polars as pl
+
+from crmbook import tables
+from crmbook.errors import DataError, UsageError
+
+Origin = Literal["created", "matched"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS writes(
+  op_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, entity TEXT NOT NULL, action TEXT NOT NULL,
+  source_id TEXT NOT NULL, target_id INTEGER, method TEXT NOT NULL, route TEXT NOT NULL,
+  payload_sha256 TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'rejected', 'unclear')),
+  before TEXT, after_sha256 TEXT, error TEXT, attempts INTEGER NOT NULL, at TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS open_writes ON writes(seq) WHERE state IN ('intent', 'unclear');
+CREATE TABLE IF NOT EXISTS crosswalk(
+  entity TEXT NOT NULL, source_id TEXT NOT NULL, target_id INTEGER NOT NULL,
+  origin TEXT NOT NULL CHECK (origin IN ('created', 'matched')),
+  PRIMARY KEY (entity, source_id), UNIQUE (entity, target_id));
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A write about to leave; `before` is the record as it stood, where one is changed."""
+
+    op_id: str
+    seq: int
+    entity: str
+    action: str
+    source_id: str
+    method: str
+    route: str
+    payload_sha256: str
+    target_id: int | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A write that happened; `origin` is set where it tells the target id of a source record."""
+
+    op_id: str
+    target_id: int
+    after_sha256: str
+    origin: Origin | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Write:
+    """One row of the ledger as far as resuming needs it."""
+
+    op_id: str
+    state: str
+    target_id: int | None
+    before: str | None
+    attempts: int
+    error: str | None
+
+
+class Ledger:
+    """
+    The ledger of one run, opened for as long as the `with` lasts.
+
+    Raises (from every method):
+        DataError: the file is damaged, can't be written, or the disk is full; what was committed stays.
+        UsageError: another process is writing it, or it belongs to another plan or target.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        with self._told():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            # FULL: an intent lost with the machine's power would be a duplicate after it.
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(_SCHEMA)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Sole right to write to the target through this ledger; it ends with the process, however that dies."""
+        with self._told():
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            held = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        with held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"{self.path.name}: another process is loading this run; wait until it ends"
+                ) from None
+            yield
+
+    def bind(self, **facts: str) -> None:
+        """
+        The facts (plan hash, target host) this ledger belongs to for good.
+
+        Raises:
+            UsageError: it was started with others; names the key, not the values.
+        """
+        with self._change() as db:
+            for key, value in facts.items():
+                db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+                if self._meta(key) != value:
+                    raise UsageError(
+                        f"{self.path.name}: was started with another {key.replace('_', ' ')};"
+                        " a run keeps what it began with, start a new run instead"
+                    )
+
+    def meta(self, key: str) -> str | None:
+        with self._told():
+            return self._meta(key)
+
+    def intend(self, intents: Iterable[Intent]) -> None:
+        """On disk before the writes leave; a repeated intent counts an attempt and keeps the first `before`."""
+        with self._change() as db:
+            db.executemany(
+                "INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intent', ?, NULL, NULL, 1, ?)"
+                " ON CONFLICT(op_id) DO UPDATE SET attempts = attempts + 1, state = 'intent', at = excluded.at"
+                " WHERE state IN ('intent', 'unclear')",
+                [
+                    (
+                        i.op_id, i.seq, i.entity, i.action, i.source_id, i.target_id, i.method, i.route,
+                        i.payload_sha256, i.before, _now(),
+                    )
+                    for i in intents
+                ],
+            )  # fmt: skip
+
+    def done(self, outcomes: Iterable[Outcome]) -> None:
+        """The writes happened; with an origin, the crosswalk gains the record in the same transaction."""
+        with self._change() as db:
+            for outcome in outcomes:
+                self._close(
+                    db, outcome.op_id, "done",
+                    target_id=outcome.target_id, after_sha256=outcome.after_sha256, error=outcome.note,
+                )  # fmt: skip
+                if outcome.origin:
+                    db.execute(
+                        "INSERT INTO crosswalk SELECT entity, source_id, ?, ? FROM writes WHERE op_id = ?",
+                        (outcome.target_id, outcome.origin, outcome.op_id),
+                    )
+
+    def reject(self, op_id: str, messages: Sequence[str]) -> None:
+        """The vendor refuses it for good; *messages* are its own sentences."""
+        with self._change() as db:
+            self._close(db, op_id, "rejected", error=json.dumps(list(messages), ensure_ascii=False))
+
+    def skip(self, intent: Intent, why: str) -> None:
+        """Never sent, because what it depends on is not there; recorded as rejected in one step."""
+        self.intend([intent])
+        self.reject(intent.op_id, [why])
+
+    def unclear(self, op_ids: Iterable[str], error: str) -> None:
+        """It left, and nobody knows whether it arrived; *error* is the one line of what happened."""
+        with self._change() as db:
+            for op_id in op_ids:
+                self._close(db, op_id, "unclear", error=error)
+
+    def pending(self) -> list[Write]:
+        """Writes whose outcome nobody knows, in order."""
+        query = (
+            "SELECT op_id, state, target_id, before, attempts, error FROM writes"
+            " WHERE state IN ('intent', 'unclear') ORDER BY seq"
+        )
+        with self._told():
+            return [Write(*row) for row in self._db.execute(query)]
+
+    def finished(self) -> set[str]:
+        """The op ids that are done or rejected."""
+        with self._told():
+            rows = self._db.execute("SELECT op_id FROM writes WHERE state IN ('done', 'rejected')")
+            return {op_id for (op_id,) in rows}
+
+    def target_ids(self) -> dict[str, int]:
+        """`<entity>:<source_id>` to target id."""
+        with self._told():
+            rows = self._db.execute("SELECT entity, source_id, target_id FROM crosswalk")
+            return {f"{entity}:{source_id}": target_id for entity, source_id, target_id in rows}
+
+    def crosswalk(self) -> pl.DataFrame:
+        """CROSSWALK."""
+        return tables.conform(self._frame("SELECT * FROM crosswalk", tables.CROSSWALK), tables.CROSSWALK)
+
+    def outcomes(self) -> pl.DataFrame:
+        """OUTCOMES of the writes that left; those still planned are the plan's to count."""
+        counts = (
+            "SELECT entity, action, CASE WHEN state IN ('intent', 'unclear') THEN 'pending' ELSE state END,"
+            " count(*) FROM writes GROUP BY 1, 2, 3"
+        )
+        return tables.conform(self._frame(counts, tables.OUTCOMES), tables.OUTCOMES)
+
+    def rejected(self) -> pl.DataFrame:
+        """op_id, entity, action, source_id and the vendor's sentences (`messages`, which may quote values)."""
+        with self._told():
+            rows = self._db.execute(
+                "SELECT op_id, entity, action, source_id, error FROM writes WHERE state = 'rejected' ORDER BY seq"
+            ).fetchall()
+        schema = ["op_id", "entity", "action", "source_id", "error"]
+        frame = pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
+        return frame.with_columns(messages=pl.col("error").str.json_decode(tables.TEXTS)).drop("error")
+
+    def state_hash(self) -> str:
+        """Equal for two ledgers that tell the same story, whatever its dates, attempts and target ids."""
+        digest = hashlib.sha256()
+        with self._told():
+            for query in (
+                "SELECT op_id, seq, entity, action, source_id, payload_sha256, state FROM writes ORDER BY op_id",
+                "SELECT entity, source_id, origin FROM crosswalk ORDER BY 1, 2",
+            ):
+                for row in self._db.execute(query):
+                    digest.update(json.dumps(row).encode())
+        return digest.hexdigest()
+
+    def _close(self, db: sqlite3.Connection, op_id: str, state: str, **columns: Any) -> None:
+        settable = ", ".join(f"{name} = coalesce(?, {name})" for name in columns)
+        changed = db.execute(
+            f"UPDATE writes SET state = ?, at = ?, {settable} WHERE op_id = ? AND state IN ('intent', 'unclear')",  # noqa: S608  names are ours
+            (state, _now(), *columns.values(), op_id),
+        )
+        if changed.rowcount != 1:
+            raise DataError(
+                f"{self.path.name}: {op_id} has no open intent to become {state}; keep the file and report it"
+            )
+
+    def _meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _frame(self, query: str, table: tables.Table) -> pl.DataFrame:
+        with self._told():
+            rows = self._db.execute(query).fetchall()
+        return pl.DataFrame(rows, schema=table.columns, orient="row")
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """SQLite's and the disk's complaints as our one line."""
+        try:
+            yield
+        except sqlite3.IntegrityError as problem:
+            raise DataError(
+                f"{self.path.name}: {problem}; two records would share one id, nothing was recorded"
+            ) from None
+        except sqlite3.OperationalError as problem:
+            text = str(problem)
+            if "locked" in text:
+                raise UsageError(
+                    f"{self.path.name}: another process is writing it; wait until it ends"
+                ) from None
+            what = "free some space" if "full" in text or "I/O" in text else "make it writable"
+            raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
+        except sqlite3.DatabaseError as problem:
+            raise DataError(
+                f"{self.path.name}: {problem}; restore it from a backup, do not delete it"
+            ) from None
+        except OSError as problem:
+            raise DataError(
+                f"{self.path.name}: {problem.strerror}; make it writable and run again, it resumes"
+            ) from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

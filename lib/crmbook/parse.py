@@ -1,0 +1,141 @@
+r"""What a text says: blank, number, date, instant, list of choices, address; as Polars expressions.
+
+Each function takes the raw text of a column and gives its value, null where the text is no such thing. Nothing
+is guessed: no decimal comma, no day before month, no offset that moves a date.
+"""
+
+from typing import Final
+
+import polars as pl
+
+EMAIL: Final = (
+    r"(?i)^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$"
+)
+URL: Final = (
+    r"(?i)^(?:https?://)?(?:[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?\.)+[\p{L}\p{N}-]{2,}"
+    r"(?::[0-9]{1,5})?(?:[/?#]\S*)?$"
+)
+E164: Final = r"^\+[ ().\-/]*[1-9](?:[ ().\-/]*[0-9]){6,14}$"
+
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
+_BLANK = "\t\n\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200C))
+)
+_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+_INTEGER = r"^[+-]?[0-9]+(?:\.0*)?$"
+_DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
+_CLOCK = r"[Tt ]([0-2][0-9]:[0-5][0-9])(?::([0-5][0-9])([.,][0-9]{1,9})?)?"
+_OFFSET = r" ?(?:[Zz]|([+-][0-9]{2})(?::?([0-9]{2}))?)?"
+_INSTANT = f"{_DATE}{_CLOCK}{_OFFSET}$"
+_ESCAPE = (
+    r"""\\(?:["\\/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"""
+    r"""|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"""
+)
+_JSON_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_JSON_ITEM = rf'(?:"(?:[^"\\\x00-\x1f]|{_ESCAPE})*"|{_JSON_NUMBER}|true|false|null)[ \t\n\r]*'
+_JSON_LIST = rf"^\[[ \t\n\r]*(?:{_JSON_ITEM}(?:,[ \t\n\r]*{_JSON_ITEM})*)?\]$"
+_BRACED_ITEM = r'(?:"(?:[^"\\]|\\.)*"|[^",{}\\]+)'
+_BRACED_LIST = rf"^\{{(?:{_BRACED_ITEM}(?:,{_BRACED_ITEM})*)?\}}$"
+
+
+def trimmed(raw: pl.Expr) -> pl.Expr:
+    """Text without control characters (tabs and line breaks stay) and without blanks around; empty is null."""
+    return raw.str.replace_all(_CONTROL, "").str.strip_chars(_BLANK).replace("", None)
+
+
+def filled(column: pl.Expr) -> pl.Expr:
+    """The elements of a list of text that hold something, trimmed, each once, in order; null stays null."""
+    return column.list.eval(trimmed(pl.element()).drop_nulls()).list.unique(maintain_order=True)
+
+
+def number(raw: pl.Expr) -> pl.Expr:
+    """A decimal text, plain or with exponent, as a float; neither separators nor NaN count."""
+    text = trimmed(raw)
+    return pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
+
+
+def integer(raw: pl.Expr) -> pl.Expr:
+    """A whole number of up to 64 bits; `3.0` is one."""
+    text = trimmed(raw)
+    whole = pl.when(text.str.contains(_INTEGER)).then(text.str.replace(r"\.0*$", ""))
+    return whole.cast(pl.Int64, strict=False)
+
+
+def significant_digits(raw: pl.Expr) -> pl.Expr:
+    """How many digits of a decimal text carry its value; a 64-bit float gives back at most 15."""
+    mantissa = trimmed(raw).str.replace("[eE].*$", "")
+    is_decimal = mantissa.str.contains(".", literal=True)
+    short = pl.when(is_decimal).then(mantissa.str.strip_chars_end("0")).otherwise(mantissa)
+    return short.str.replace_all("[^0-9]", "").str.strip_chars_start("0").str.len_chars()
+
+
+def instant(raw: pl.Expr) -> pl.Expr:
+    """
+    The UTC instant of an ISO 8601 or PostgreSQL timestamp, to the microsecond.
+
+    Without an offset the text is UTC (vendor docs).
+    """
+    part = trimmed(raw).str.extract_groups(_INSTANT).struct
+    whole = pl.concat_str(
+        part.field("1"),
+        pl.lit("T"),
+        part.field("2"),
+        pl.lit(":"),
+        part.field("3").fill_null("00"),
+        part.field("4").str.replace(",", ".", literal=True).fill_null(""),
+        part.field("5").fill_null("+00"),
+        pl.lit(":"),
+        part.field("6").fill_null("00"),
+    )
+    return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", strict=False, time_unit="us", time_zone="UTC")
+
+
+def date(raw: pl.Expr) -> pl.Expr:
+    """The calendar date a date or timestamp states, as written: an offset behind it never moves it."""
+    stated = trimmed(raw).str.extract(f"{_DATE}(?:{_CLOCK}{_OFFSET})?$")
+    return stated.str.to_date("%Y-%m-%d", strict=False)
+
+
+def is_day(raw: pl.Expr) -> pl.Expr:
+    """True where the text states a date and no time of day."""
+    return trimmed(raw).str.contains(f"{_DATE}$")
+
+
+def is_midnight(raw: pl.Expr) -> pl.Expr:
+    """True where the text states no time of day, or 00:00."""
+    part = trimmed(raw).str.extract_groups(_INSTANT).struct
+    seconds = part.field("3").fill_null("00") + part.field("4").fill_null("")
+    return is_day(raw) | ((part.field("2") == "00:00") & ~seconds.str.contains("[1-9]"))
+
+
+def is_in_microseconds(raw: pl.Expr) -> pl.Expr:
+    """True where the timestamp has no digit beyond the sixth decimal."""
+    fraction = trimmed(raw).str.extract(_INSTANT, 4).fill_null("")
+    return ~fraction.str.contains("^[.,][0-9]{6}[0-9]*[1-9]")
+
+
+def elements(raw: pl.Expr) -> pl.Expr:
+    """
+    The values in a choice property: a JSON array, `{a,"b, c"}` as in a CSV export, or one plain value.
+
+    Trimmed, each once, in order, without blanks and nulls. An array that holds more than plain values counts
+    as one plain value.
+    """
+    text = trimmed(raw)
+    is_json, is_braced = text.str.contains(_JSON_LIST), text.str.contains(_BRACED_LIST)
+    decoded = pl.when(is_json).then(text).str.json_decode(pl.List(pl.String))
+    bare = pl.when(is_braced).then(text.str.strip_chars("{}")).str.extract_all(_BRACED_ITEM)
+    single = pl.when(text.is_not_null()).then(pl.concat_list(text))
+    return filled(pl.coalesce(decoded, bare.list.eval(_unquoted(pl.element())), single))
+
+
+def _unquoted(item: pl.Expr) -> pl.Expr:
+    inner = item.str.head(-1).str.tail(-1).str.replace_all(r"(?s)\\(.)", "${1}")
+    is_quoted = item.str.starts_with('"')
+    return pl.when(is_quoted).then(inner).when(item.str.to_uppercase() != "NULL").then(item)
+
+
+def host(url: pl.Expr) -> pl.Expr:
+    """The site a web address belongs to, lower case and without `www.`."""
+    return trimmed(url).str.extract(r"^(?i)(?:https?://)?(?:www\.)?([^/?#:]+)").str.to_lowercase()

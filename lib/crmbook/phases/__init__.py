@@ -1,0 +1,1 @@
+"""Pure functions, one module a phase: frames in, frames out; no HTTP, no disk, no suites, no figures."""

@@ -1,0 +1,225 @@
+"""Does every field of every loaded record say in the target what was loaded?
+
+In: per entity the normalized records, the records as the target tells them, and where each one was found
+(`tables.CLASSES`). Out: DIFFERENCES and FIELD_FIDELITY. One join per entity and one pass per column; only rows
+that look different are looked at closely. A difference is what a person would call one: order and repetition in
+tags and choices, case in e-mails and an unset checkbox are none. Of a record that was in the target before
+(`origin` matched) only what was written counts, because the rest is not ours.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from crmbook import tables
+from crmbook.errors import UpstreamError
+from crmbook.phases.target_ids import TargetIds
+
+MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "deal": "deals"}
+LOCATED: Final = ("loaded", "duplicated")
+MARK: Final = "cf_usercom_original_id"
+_ACTUAL: Final = "actual:"
+_STRUCTURE: Final = {
+    "source_id", "target_id", "account_ids", "primary_account_id", "contact_ids", "account_id",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`differences` as DIFFERENCES, `fidelity` as FIELD_FIDELITY."""
+
+    differences: pl.DataFrame
+    fidelity: pl.DataFrame
+
+
+def compare(
+    *,
+    normalized: Mapping[str, pl.DataFrame],
+    actual: Mapping[str, pl.DataFrame],
+    classes: pl.DataFrame,
+    crosswalk: pl.DataFrame,
+    ids: TargetIds,
+) -> Comparison:
+    """
+    What the target says otherwise, per entity (company, contact, deal), field and record.
+
+    *normalized* and *actual* are keyed by entity. Records that are missing are in *classes*, not here. The
+    source id a record carries is compared like any field, as `cf_usercom_original_id`.
+
+    Raises:
+        UpstreamError: a field of the target is of another type than the one that was loaded.
+    """
+    parts = [
+        _entity(
+            entity, expected(entity, normalized[entity], classes, crosswalk, ids), actual[entity], ids.labels
+        )
+        for entity in MODULES
+    ]
+    differences = pl.concat([tables.DIFFERENCES.empty(), *(d for d, _ in parts)])
+    fidelity = pl.concat([tables.FIELD_FIDELITY.empty(), *(f for _, f in parts)])
+    return Comparison(
+        tables.conform(differences, tables.DIFFERENCES), tables.conform(fidelity, tables.FIELD_FIDELITY)
+    )
+
+
+def located(classes: pl.DataFrame, crosswalk: pl.DataFrame, entity: str) -> pl.DataFrame:
+    """source_id, target_id and `is_matched` of the records of *entity* that are in the target."""
+    found = classes.filter((pl.col("entity") == entity) & pl.col("class").is_in(LOCATED))
+    origin = crosswalk.filter((pl.col("entity") == entity) & (pl.col("origin") == "matched"))
+    return found.select("source_id", "target_id").join(
+        origin.select("source_id", is_matched=pl.lit(value=True)), on="source_id", how="left"
+    ).with_columns(pl.col("is_matched").fill_null(value=False))  # fmt: skip
+
+
+def expected(
+    entity: str, normalized: pl.DataFrame, classes: pl.DataFrame, crosswalk: pl.DataFrame, ids: TargetIds
+) -> pl.LazyFrame:
+    """
+    The located records under the column names of the `actual_*` table, with source_id, target_id, is_matched.
+
+    Agents, stages, lifecycles and currencies are ids of the tenant; `is_closed` tells a deal in a closed stage.
+    """
+    base = normalized.lazy().join(located(classes, crosswalk, entity).lazy(), on="source_id", how="inner")
+    base = base.with_columns(owner_id=ids.owner_id(pl.col("owner_agent_id")))
+    if entity == "contact":
+        base = base.join(ids.lifecycles.lazy(), on="lifecycle", how="left") if ids.lifecycles.height else base
+        return base.drop("owner_agent_id", "split", "lifecycle")
+    if entity == "deal":
+        return (
+            base.join(ids.stages.lazy(), on=["pipeline_id", "stage_id"], how="left")
+            .with_columns(currency_id=ids.currency_id(pl.col("currency")))
+            .drop("owner_agent_id", "pipeline_id", "stage_id", "currency")
+        )
+    return base.drop("owner_agent_id")
+
+
+def _entity(
+    entity: str, wanted: pl.LazyFrame, actual: pl.DataFrame, labels: Mapping[str, Mapping[int, str]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    there = actual.rename({"source_id": MARK})
+    schema = wanted.collect_schema()
+    fields = [
+        name for name in schema.names() if name not in _STRUCTURE and name not in ("is_matched", "is_closed")
+    ]
+    absent = [name for name in fields if name not in there.columns]
+    there = there.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent)
+    _check_types(MODULES[entity], fields, schema, there.schema)
+    joined = wanted.join(
+        there.lazy().select("target_id", *(pl.col(f).alias(_ACTUAL + f) for f in fields)),
+        on="target_id",
+        how="inner",
+    )
+    looks_equal = [_looks_equal(f, schema[f]) for f in fields]
+    counts, suspects = pl.collect_all(
+        [
+            joined.select((_is_told(f, schema[f])).sum().alias(f) for f in fields),
+            joined.filter(~pl.all_horizontal(looks_equal)),
+        ]
+    )
+    found = [part for f in fields for part in _differences(entity, suspects, f, labels.get(f))]
+    differences = pl.concat([tables.DIFFERENCES.empty(), *found])
+    return differences, _fidelity(entity, counts, differences)
+
+
+def _check_types(module: str, fields: Sequence[str], ours: pl.Schema, theirs: pl.Schema) -> None:
+    for field in fields:
+        left, right = ours[field], theirs[field]
+        if left != right and not (left.is_numeric() and right.is_numeric()):
+            raise UpstreamError(
+                f"{module}: {field} was loaded as {left} and is {right} in the target now;"
+                " its type was changed, run 03_workspace again"
+            )
+
+
+def _is_told(field: str, dtype: pl.DataType) -> pl.Expr:
+    """Either side holds a value, and the pair is ours to compare; an unset checkbox reads false."""
+    left, right = pl.col(field), pl.col(_ACTUAL + field)
+    told = ~(_is_empty(left, dtype) & _is_empty(right, dtype))
+    if dtype == pl.Boolean:
+        told = left.is_not_null() | right.fill_null(value=False)
+    return told & ~_not_ours(field)
+
+
+def _looks_equal(field: str, dtype: pl.DataType) -> pl.Expr:
+    """True only where the two sides surely are equal; cheap, because it sees every row."""
+    left, right = pl.col(field), pl.col(_ACTUAL + field)
+    if isinstance(dtype, pl.List):
+        return left.fill_null([]) == right.fill_null([])
+    if dtype == pl.Boolean:
+        return left.fill_null(value=False) == right.fill_null(value=False)
+    return left.eq_missing(right)
+
+
+def _not_ours(field: str) -> pl.Expr:
+    """Nothing was written here: an empty field of a record that was there before, or the vendor's own stamp."""
+    silent = pl.col("is_matched") | pl.lit(field in ("lifecycle_stage_id", "contact_status_id"))
+    if field == "closed_date":
+        silent |= pl.col("is_closed").fill_null(value=False)
+    return pl.col(field).is_null() & silent
+
+
+def _is_equal(field: str, dtype: pl.DataType) -> pl.Expr:
+    """The verdict on a suspect pair."""
+    left, right = pl.col(field), pl.col(_ACTUAL + field)
+    if isinstance(dtype, pl.List):
+        ours, theirs = left.fill_null([]), right.fill_null([])
+        lost = ours.list.set_difference(theirs).list.len()
+        added = theirs.list.set_difference(ours).list.len()
+        # what a person had tagged before the move stays; losing it would be the defect
+        return (lost == 0) & (pl.col("is_matched") | (added == 0))
+    equal = _looks_equal(field, dtype)
+    if field == "email":
+        equal |= left.str.to_lowercase().eq_missing(right.str.to_lowercase())
+    return equal | _not_ours(field)
+
+
+def _differences(
+    entity: str, suspects: pl.DataFrame, field: str, labels: Mapping[int, str] | None
+) -> Iterator[pl.DataFrame]:
+    dtype = suspects.schema[field]
+    rows = suspects.filter(~_is_equal(field, dtype))
+    if rows.is_empty():
+        return
+    left, right = _is_empty(pl.col(field), dtype), _is_empty(pl.col(_ACTUAL + field), dtype)
+    yield rows.select(
+        "source_id",
+        "target_id",
+        entity=pl.lit(entity),
+        field=pl.lit(field),
+        kind=pl.when(right).then(pl.lit("missing")).when(left).then(pl.lit("extra")).otherwise(
+            pl.lit("changed")
+        ),
+        expected=_as_text(pl.col(field), dtype, labels),
+        actual=_as_text(pl.col(_ACTUAL + field), suspects.schema[_ACTUAL + field], labels),
+    ).select(list(tables.DIFFERENCES.columns))  # fmt: skip
+
+
+def _is_empty(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return (value.list.len().fill_null(0) == 0) if isinstance(dtype, pl.List) else value.is_null()
+
+
+def _as_text(value: pl.Expr, dtype: pl.DataType, labels: Mapping[int, str] | None) -> pl.Expr:
+    if isinstance(dtype, pl.List):
+        return value.list.sort().list.join("; ")
+    if labels is None or not dtype.is_integer():
+        return value.cast(pl.String)
+    words = value.replace_strict(dict(labels), default="not in the target", return_dtype=pl.String)
+    return pl.when(value.is_not_null()).then(pl.format("{} (#{})", words, value))
+
+
+def _fidelity(entity: str, counts: pl.DataFrame, differences: pl.DataFrame) -> pl.DataFrame:
+    different = dict(differences.group_by("field").len().iter_rows())
+    compared = counts.row(0, named=True)
+    rows = [
+        {
+            "entity": entity,
+            "field": field,
+            "compared": number,
+            "equal": number - different.get(field, 0),
+            "different": different.get(field, 0),
+        }
+        for field, number in compared.items()
+    ]
+    return pl.DataFrame(rows, schema=tables.FIELD_FIDELITY.columns)

@@ -1,0 +1,98 @@
+"""Which records are the same one, which of them survives, and what the survivor takes over.
+
+Clusters are rows with an equal key; null keys never match. The survivor keeps every value it has, takes
+what it lacks from the others in order of rank, and unites their lists. Values of the others that differ
+from the survivor's are counted as collapsed.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+
+def id_order(column: str = "source_id") -> list[pl.Expr]:
+    """Sort keys that put ids in numeric order, and ids that are no numbers behind them."""
+    number = pl.col(column).cast(pl.Int64, strict=False)
+    return [number.is_null(), number, pl.col(column)]
+
+
+def filled_cells(columns: Sequence[str], schema: pl.Schema) -> pl.Expr:
+    """How many of *columns* hold something; an empty list holds nothing."""
+    return pl.sum_horizontal(
+        ((pl.col(c).list.len() > 0) if isinstance(schema[c], pl.List) else pl.col(c).is_not_null())
+        .fill_null(False)
+        .cast(pl.Int64)
+        for c in columns
+    )
+
+
+def merges(rows: pl.DataFrame, *, key: Sequence[str], rank: Sequence[pl.Expr], rule: str, entity: str) -> pl.DataFrame:
+    """
+    One row per record that lives on in another: the shape of `tables.MERGES`.
+
+    Args:
+        rows: one row per `source_id` with the *key* columns and whatever *rank* reads.
+        key: equal in all of these (none null) means the same record.
+        rank: sort keys, best record first; must tell any two rows apart.
+    """
+    return (
+        _repeated(rows, key)
+        .sort(rank, maintain_order=True)
+        .with_columns(survivor_id=pl.col("source_id").first().over(key))
+        .filter(pl.col("survivor_id") != pl.col("source_id"))
+        .select(entity=pl.lit(entity), source_id="source_id", survivor_id="survivor_id", rule=pl.lit(rule))
+    )
+
+
+def _repeated(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    keyed = rows.filter(pl.all_horizontal(pl.col(k).is_not_null() for k in key))
+    repeated = keyed.lazy().group_by(key).len().filter(pl.col("len") > 1).drop("len").collect()
+    return keyed.join(repeated, on=key, how="semi", maintain_order="left")
+
+
+def fold(
+    rows: pl.DataFrame, merges: pl.DataFrame, *, rank: Sequence[pl.Expr], own: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, int], dict[str, int]]:
+    """
+    *rows* without the merged ones, each survivor completed from them in order of *rank*.
+
+    Args:
+        own: columns in which a survivor never takes another record's value, and no difference counts.
+
+    Returns:
+        The remaining rows; per column the survivors that took something over; per column the merged
+        records whose own value is gone.
+    """
+    if merges.is_empty():
+        return rows, {}, {}
+    into = merges.select("source_id", "survivor_id")
+    pairs = pl.concat([into, into.select(source_id="survivor_id", survivor_id="survivor_id").unique()])
+    members = rows.join(pairs, on="source_id").sort(
+        pl.col("source_id") != pl.col("survivor_id"), *rank, maintain_order=True
+    )
+    lists = [c for c, t in rows.schema.items() if isinstance(t, pl.List)]
+    folded = members.group_by("survivor_id", maintain_order=True).agg(
+        *(_united(c) if c in lists else _first(c, c in own) for c in rows.columns)
+    )
+    shared = [c for c in rows.columns if c not in own]
+    before = members.filter(pl.col("source_id") == pl.col("survivor_id"))
+    taken = _compared(before, folded, [pl.col(c).ne_missing(pl.col(f"{c}_kept")).alias(c) for c in shared])
+    scalars = [c for c in shared if c not in lists]
+    gone = [(pl.col(c) != pl.col(f"{c}_kept")).fill_null(False).alias(c) for c in scalars]
+    lost = _compared(members.filter(pl.col("source_id") != pl.col("survivor_id")), folded, gone)
+    rest = rows.join(pairs, on="source_id", how="anti", maintain_order="left")
+    return pl.concat([rest, folded.select(rows.columns)]), taken, lost
+
+
+def _first(column: str, is_own: bool) -> pl.Expr:
+    return pl.col(column).first() if is_own else pl.col(column).drop_nulls().first()
+
+
+def _united(column: str) -> pl.Expr:
+    return pl.col(column).list.explode().drop_nulls().unique(maintain_order=True)
+
+
+def _compared(rows: pl.DataFrame, folded: pl.DataFrame, tests: list[pl.Expr]) -> dict[str, int]:
+    joined = rows.join(folded, on="survivor_id", suffix="_kept")
+    counts = joined.select(tests).sum().row(0, named=True)
+    return {column: n for column, n in counts.items() if n}

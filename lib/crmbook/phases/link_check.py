@@ -1,0 +1,194 @@
+"""Is every relation of the source there in the target, between the right records, and no other?
+
+In: LINKS of 04, where each record was found (CLASSES), the normalized contacts, and the records as the target
+tells them. Out: LINK_CLASSES and LINK_BALANCE. A relation stands between two target ids; an owner is a relation to
+a user. Every row of LINKS is in exactly one class; what the target links beyond them is `extra`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from crmbook import tables
+from crmbook.phases.compare import located
+from crmbook.phases.target_ids import TargetIds
+
+# relation: entity it starts from, entity it leads to
+RELATIONS: Final = {
+    "contact_account": ("contact", "company"),
+    "deal_contact": ("deal", "contact"),
+    "deal_account": ("deal", "company"),
+    "contact_owner": ("contact", ""),
+    "deal_owner": ("deal", ""),
+}
+_COUNTED: Final = ("found", "repointed", "dropped", "missing", "extra", "wrong_primary")
+_COLUMNS: Final = {
+    "contact_account": "account_ids",
+    "deal_contact": "contact_ids",
+    "deal_account": "account_id",
+    "contact_owner": "owner_id",
+    "deal_owner": "owner_id",
+}
+_PAIR: Final = ["from_target", "to_target"]
+
+
+def link_classes(
+    *,
+    links: pl.DataFrame,
+    contacts: pl.DataFrame,
+    classes: pl.DataFrame,
+    crosswalk: pl.DataFrame,
+    actual: Mapping[str, pl.DataFrame],
+    ids: TargetIds,
+) -> pl.DataFrame:
+    """
+    Every row of *links* in one class, and the target's links nobody asked for; LINK_CLASSES.
+
+    `missing` says which end is not there, `repointed` also covers owners for whom the admin stands in. A link is
+    `wrong_primary` where the target marks another account of the contact than the first of its `account_ids`.
+    An `extra` link names a foreign record as `target:<id>`. What a record that was there before (`origin`
+    matched) is linked to beside our records is its own business.
+    """
+    parts = []
+    for relation, (start, end) in RELATIONS.items():
+        mine = links.filter(pl.col("relation") == relation)
+        start_at = located(classes, crosswalk, start)
+        end_at = located(classes, crosswalk, end) if end else _users(mine, ids)
+        placed = _placed(mine, start_at, end_at)
+        there = _there(relation, actual)
+        if relation == "contact_account":
+            placed = _with_primary(placed, contacts, actual["contact"])
+        parts.append(_judged(placed, there, start, end))
+        if end:
+            parts.append(_extra(relation, placed, there, start_at, end_at))
+    return tables.conform(pl.concat([tables.LINK_CLASSES.empty(), *parts]), tables.LINK_CLASSES)
+
+
+def source_links(contacts: pl.DataFrame, deals: pl.DataFrame) -> dict[str, int]:
+    """How many relations the source records (`source_contacts`, `source_deals`) hold, counted from them alone."""
+    people = deals.select(
+        pl.concat_list("contact_id", pl.col("participants").fill_null([])).list.drop_nulls()
+    )
+    return {
+        "contact_account": _total(contacts["company_ids"]),
+        "deal_contact": _total(people.to_series()),
+        "deal_account": deals["company_id"].count(),
+        "contact_owner": contacts["assigned_to"].count(),
+        "deal_owner": deals["assigned_to"].count(),
+    }
+
+
+def link_balance(*, link_classes: pl.DataFrame, extracted: Mapping[str, int]) -> pl.DataFrame:
+    """The relations counted in the source (`source_links`) beside the sum of their classes; LINK_BALANCE."""
+    rows = []
+    for relation in RELATIONS:
+        mine = link_classes.filter(pl.col("relation") == relation)
+        counts = dict(mine.group_by("class").len().iter_rows())
+        judged = sum(number for name, number in counts.items() if name != "extra")
+        rows.append(
+            {
+                "relation": relation,
+                "extracted": extracted[relation],
+                **{name: counts.get(name, 0) for name in _COUNTED},
+                "unaccounted": extracted[relation] - judged,
+            }
+        )
+    return tables.conform(pl.DataFrame(rows, schema=tables.LINK_BALANCE.columns), tables.LINK_BALANCE)
+
+
+def _total(ids: pl.Series) -> int:
+    return int(ids.fill_null([]).list.unique().list.len().sum())
+
+
+def _users(links: pl.DataFrame, ids: TargetIds) -> pl.DataFrame:
+    """The agents of *links* as if they were records: where they are, and whether the admin stands in."""
+    agents = links.select(source_id="kept_to").drop_nulls().unique()
+    fallback = ids.owners.filter("is_fallback")["agent_id"].implode()
+    known = ids.owners["agent_id"].implode()
+    return agents.with_columns(
+        target_id=ids.owner_id(pl.col("source_id")),
+        is_matched=pl.lit(value=False),
+        is_stand_in=pl.col("source_id").is_in(fallback) | ~pl.col("source_id").is_in(known),
+    )
+
+
+def _placed(links: pl.DataFrame, start_at: pl.DataFrame, end_at: pl.DataFrame) -> pl.DataFrame:
+    """*links* with the target ids of both ends, `from_target` and `to_target`, null where one is not there."""
+    ends = end_at if "is_stand_in" in end_at.columns else end_at.with_columns(is_stand_in=pl.lit(value=False))
+    return links.join(
+        start_at.select(kept_from="source_id", from_target="target_id"), on="kept_from", how="left"
+    ).join(
+        ends.select("is_stand_in", kept_to="source_id", to_target="target_id"), on="kept_to", how="left"
+    )  # fmt: skip
+
+
+def _there(relation: str, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The target's links of *relation*: from_target, to_target, each pair once."""
+    frame, column = actual[RELATIONS[relation][0]], _COLUMNS[relation]
+    pairs = frame.select(from_target="target_id", to_target=column)
+    if isinstance(pairs.schema["to_target"], pl.List):
+        pairs = pairs.explode("to_target", empty_as_null=True)
+    return pairs.with_columns(pl.col("to_target").cast(pl.Int64)).drop_nulls().unique()
+
+
+def _with_primary(placed: pl.DataFrame, contacts: pl.DataFrame, actual: pl.DataFrame) -> pl.DataFrame:
+    """*placed* with `is_first` (should be primary) and `is_marked` (is primary in the target)."""
+    first = contacts.select(kept_from="source_id", first=pl.col("account_ids").list.first())
+    marked = actual.select(from_target="target_id", marked=pl.col("primary_account_id").cast(pl.Int64))
+    both = placed.join(first, on="kept_from", how="left").join(marked, on="from_target", how="left")
+    return both.with_columns(
+        is_first=pl.col("kept_to").eq_missing("first"), is_marked=pl.col("to_target").eq_missing("marked")
+    )
+
+
+def _judged(placed: pl.DataFrame, there: pl.DataFrame, start: str, end: str) -> pl.DataFrame:
+    has_primary = "is_first" in placed.columns
+    wrong = (pl.col("is_first") != pl.col("is_marked")) if has_primary else pl.lit(value=False)
+    which = pl.when("is_first").then(pl.lit("not the primary one in the target")).otherwise(
+        pl.lit("the primary one in the target")
+    ) if has_primary else pl.lit(None, pl.String)  # fmt: skip
+    no_link = "not linked in the target" if end else "another owner in the target"
+    verdicts = [
+        (pl.col("state") == "dropped", "dropped", pl.col("reason")),
+        (pl.col("from_target").is_null(), "missing", pl.lit(f"its {start} is not in the target")),
+        (pl.col("to_target").is_null(), "missing", pl.lit(f"its {end or 'owner'} is not in the target")),
+        (pl.col("is_there").is_null(), "missing", pl.lit(no_link)),
+        (wrong, "wrong_primary", which),
+        (pl.col("is_stand_in"), "repointed", pl.lit("the admin stands in for the owner")),
+        (pl.col("state") == "repointed", "repointed", pl.col("reason")),
+    ]
+    name, reason = pl.lit("found"), pl.lit(None, pl.String)
+    for condition, verdict, why in reversed(verdicts):
+        name = pl.when(condition).then(pl.lit(verdict)).otherwise(name)
+        reason = pl.when(condition).then(why).otherwise(reason)
+    judged = placed.join(there.with_columns(is_there=pl.lit(value=True)), on=_PAIR, how="left")
+    return judged.select(
+        "relation", "from_id", "to_id", name.alias("class"), reason.alias("reason")
+    )  # fmt: skip
+
+
+def _extra(
+    relation: str, placed: pl.DataFrame, there: pl.DataFrame, start_at: pl.DataFrame, end_at: pl.DataFrame
+) -> pl.DataFrame:
+    """The target's links of our records that no row of LINKS stands for."""
+    ours = there.join(placed.select(_PAIR).drop_nulls(), on=_PAIR, how="anti").join(
+        start_at.select(from_id="source_id", from_target="target_id", is_old="is_matched"), on="from_target"
+    )
+    ends = end_at.select(to_target="target_id", to_source="source_id", is_known="is_matched")
+    strange = ours.join(ends, on="to_target", how="left").filter(
+        ~pl.col("is_old") | ~pl.col("is_known").fill_null(value=True)
+    )
+    named = strange.join(
+        placed.select("from_id", to_source="to_id", is_taken=pl.lit(value=True)),
+        on=["from_id", "to_source"],
+        how="left",
+    )
+    foreign = pl.format("target:{}", "to_target")
+    return named.select(
+        "from_id",
+        relation=pl.lit(relation),
+        to_id=pl.when(pl.col("is_taken")).then(foreign).otherwise(pl.coalesce("to_source", foreign)),
+        reason=pl.lit("linked in the target only"),
+        **{"class": pl.lit("extra")},
+    ).select(list(tables.LINK_CLASSES.columns))

@@ -1,0 +1,219 @@
+"""The cells of one entity as the mapping decides them, and a record of every cell that did not pass unchanged.
+
+In: a source table and the decisions of 02. Out: one target column per decision, the refused cells with their
+reason, and counts of what cleaning changed or lost. Every source row comes out; dropping rows is the phase's
+business. Nothing here keeps a value beside the cell it belongs to.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook import clean, tables
+from crmbook.errors import DataError
+
+CARRIED_BY_STRUCTURE: Final = "identity"
+SKIPPED: Final = "skip"
+_FLAG: Final = "\x1f"
+_TEXT_COMPARED: Final = (pl.String, pl.Boolean, pl.Date)
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """
+    Target-shaped rows of one entity and what happened to the others.
+
+    `fate` has one row per source row: `source_id`, `kept_id` (the surviving record's source id, null where
+    there is none), `reason` (why there is none, else empty).
+    """
+
+    rows: pl.DataFrame
+    fate: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rejects: pl.DataFrame = field(default_factory=tables.REJECTS.empty)
+    excluded: pl.DataFrame = field(default_factory=tables.EXCLUDED.empty)
+    merges: pl.DataFrame = field(default_factory=tables.MERGES.empty)
+    changes: pl.DataFrame = field(default_factory=tables.CHANGES.empty)
+    loss: pl.DataFrame = field(default_factory=tables.LOSS.empty)
+
+
+def is_carried(mapping: pl.DataFrame, entity: str, source_field: str) -> bool:
+    """False where a person or the proposal decided to leave *source_field* behind."""
+    return mapping.filter(
+        pl.col("entity") == entity, pl.col("source_field") == source_field, pl.col("decision") == SKIPPED
+    ).is_empty()
+
+
+def cells(
+    source: pl.DataFrame, *, entity: str, mapping: pl.DataFrame, choices: pl.DataFrame, table: tables.Table
+) -> Shaped:
+    """
+    *source* with its cells as the target holds them.
+
+    Args:
+        source: a source table; columns no decision names are ignored.
+        entity: contact, company or deal, as *mapping* spells it.
+        choices: source choices and what they become; a field without rows there passes its values on.
+        table: the target-shaped table; every column of it appears, null where nothing feeds it.
+
+    Returns:
+        `rows` in the order of *source*, without key checks; `rejects` has only non-blocking rows.
+
+    Raises:
+        DataError: a decision names an unknown rule, source column or target column, or two name one target.
+    """
+    decisions = _decisions(source, entity, mapping, table)
+    plans = [_plan(d, source.schema[d["source_field"]], _replacements(choices, entity, d)) for d in decisions]
+    made = source.lazy().select("source_id", *(e for p in plans for e in p.values())).collect()
+    flags = [name for name in made.columns if _FLAG in name]
+    sums = made.select(pl.col(flags).sum()).row(0, named=True) if flags else {}
+    counted = [(*name.split(_FLAG), n) for name, n in sums.items() if n]
+    rejects = [
+        made.filter(pl.col(_flag(kind, name, rule))).select(
+            "source_id", rule=pl.lit(rule), field=pl.lit(name)
+        )
+        for kind, name, rule, _ in counted
+        if kind == "bad"
+    ]
+    return Shaped(
+        rows=completed(made.drop(flags), table),
+        rejects=rejected(entity, rejects, is_blocking=False),
+        changes=tally(tables.CHANGES, entity, ((f, r, n) for kind, f, r, n in counted if kind == "changed")),
+        loss=tally(
+            tables.LOSS,
+            entity,
+            ((f, "dropped" if kind == "bad" else r, n) for kind, f, r, n in counted if kind in ("bad", "loss")),
+        ),
+    )
+
+
+def completed(rows: pl.DataFrame, table: tables.Table) -> pl.DataFrame:
+    """*rows* with the columns of *table* they lack, null."""
+    return rows.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.columns.items() if name not in rows.columns
+    )
+
+
+def rejected(entity: str, parts: Iterable[pl.DataFrame], *, is_blocking: bool) -> pl.DataFrame:
+    """Reject rows of *parts* (`source_id`, `rule`, `field`), conformed."""
+    made = [p.with_columns(entity=pl.lit(entity), is_blocking=pl.lit(is_blocking)) for p in parts]
+    return merged(tables.REJECTS, *(p.select(list(tables.REJECTS.columns)) for p in made))
+
+
+def tally(table: tables.Table, entity: str, counts: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
+    """Rows of `changes` or `loss` from (field, rule or kind, records); the same pair adds up, none for 0."""
+    rows = [(entity, *count) for count in counts if count[2]]
+    frame = pl.DataFrame(rows, schema=table.columns, orient="row")
+    return tables.conform(frame.group_by(table.key).agg(pl.col("records").sum()), table)
+
+
+def merged(table: tables.Table, *parts: pl.DataFrame) -> pl.DataFrame:
+    """*parts* as one *table*; counts of the same key add up, other rows stand once."""
+    frame = pl.concat([table.empty(), *parts])
+    if "records" in table.columns:
+        frame = frame.group_by(table.key).agg(pl.col("records").sum())
+    return tables.conform(frame.unique(table.key, keep="any", maintain_order=True), table)
+
+
+def _decisions(
+    source: pl.DataFrame, entity: str, mapping: pl.DataFrame, table: tables.Table
+) -> list[dict[str, Any]]:
+    chosen = mapping.filter(
+        pl.col("entity") == entity,
+        pl.col("decision") != SKIPPED,
+        pl.col("target_field") != "",
+        pl.col("rule") != CARRIED_BY_STRUCTURE,
+    ).sort("source_field")
+    decisions = chosen.to_dicts()
+    taken: dict[str, str] = {}
+    for decision in decisions:
+        where = f"mapping: {entity}.{decision['source_field']}"
+        target = decision["target_field"]
+        if decision["rule"] not in clean.RULES:
+            raise DataError(f"{where}: rule {decision['rule']!r} is unknown; expected one of {', '.join(clean.RULES)}")
+        if decision["source_field"] not in source.columns:
+            raise DataError(f"{where}: the source has no such column; run 01_discovery and 02_mapping again")
+        if target not in table.columns and not target.startswith("cf_"):
+            raise DataError(f"{where}: {table.name} has no field {target!r}; expected a standard field or cf_…")
+        if target in taken:
+            raise DataError(f"{where}: {target} already takes {taken[target]}; give one of them another target")
+        taken[target] = decision["source_field"]
+    return decisions
+
+
+def _replacements(choices: pl.DataFrame, entity: str, decision: dict[str, Any]) -> dict[str, str]:
+    if decision["rule"] not in ("choice", "choices"):
+        return {}
+    of_field = choices.filter(
+        pl.col("entity") == entity, pl.col("source_field") == decision["source_field"]
+    )
+    return dict(of_field.select("source_value", "target_value").iter_rows())
+
+
+def _plan(decision: dict[str, Any], dtype: pl.DataType, replacements: dict[str, str]) -> dict[str, pl.Expr]:
+    """The expressions of one decision by alias: the target column, and flags (`_flag`)."""
+    rule, name, target = clean.RULES[decision["rule"]], decision["source_field"], decision["target_field"]
+    column = pl.col(name)
+    if _is_settled(rule, dtype):
+        return {target: (clean.as_text(column, dtype) if rule.dtype == pl.String else column).alias(target)}
+    is_list = isinstance(dtype, pl.List)
+    raw = _first(column) if is_list and rule.name == "phone" else clean.as_text(column, dtype)
+    value = clean.filled(column) if is_list and rule.name == "choices" else rule.apply(raw)
+    made = {target: value}
+    if rule.is_valid is not clean.always:
+        made[_flag("bad", name, rule.refusal)] = ~rule.is_valid(raw)
+    if rule.is_exact is not clean.always:
+        made[_flag("loss", name, rule.loses)] = ~rule.is_exact(raw) & value.is_not_null()
+    if replacements:
+        made |= _replaced(name, target, value, rule, replacements)
+    elif rule.dtype in _TEXT_COMPARED and rule.name != "choice":
+        made[_flag("changed", name, rule.name)] = (value.cast(pl.String) != raw).fill_null(False)
+    return {alias: expression.alias(alias) for alias, expression in made.items()}
+
+
+def _flag(kind: str, name: str, detail: str) -> str:
+    return _FLAG.join((kind, name, detail))
+
+
+def _is_settled(rule: clean.Rule, dtype: pl.DataType) -> bool:
+    """True where the source's own type says the value fits: nothing to parse, refuse or count."""
+    return (rule.name, dtype) in (("checkbox", pl.Boolean), ("date", pl.Date)) or (
+        rule.name == "datetime" and isinstance(dtype, pl.Datetime)
+    )
+
+
+def _first(column: pl.Expr) -> pl.Expr:
+    return clean.filled(column).list.get(0, null_on_oob=True)
+
+
+def _replaced(
+    name: str, target: str, value: pl.Expr, rule: clean.Rule, replacements: dict[str, str]
+) -> dict[str, pl.Expr]:
+    old, new = list(replacements), [text or None for text in replacements.values()]
+    shared = [o for o, n in replacements.items() if n and new.count(n) > 1]
+    moved = [o for o, n in replacements.items() if n and n != o]
+    gone = [o for o, n in replacements.items() if not n]
+
+    def swapped(text: pl.Expr) -> pl.Expr:
+        return text.replace_strict(old, new, default=None, return_dtype=pl.String)
+
+    def holds(values: list[str]) -> pl.Expr:
+        if rule.name == "choice":
+            return value.is_in(values).fill_null(False)
+        return value.list.eval(pl.element().is_in(values)).list.any().fill_null(False)
+
+    if rule.name == "choice":
+        made, unknown = swapped(value), value.is_not_null() & ~holds(old)
+    else:
+        made = clean.filled(value.list.eval(swapped(pl.element())))
+        made = pl.when(made.list.len() > 0).then(made)
+        unknown = value.list.eval(~pl.element().is_in(old)).list.any().fill_null(False)
+    flags = {_flag("bad", name, "choice_unknown"): unknown}
+    if shared:
+        flags[_flag("loss", name, "collapsed")] = holds(shared)
+    if gone:
+        flags[_flag("loss", name, "dropped")] = holds(gone)
+    if moved:
+        flags[_flag("changed", name, rule.name)] = holds(moved)
+    return {target: made, **flags}

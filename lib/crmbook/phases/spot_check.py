@@ -1,0 +1,161 @@
+"""Which twenty to forty records should a person look at in both systems before signing off?
+
+In: the classes of records and relations, and any further `evidence` (entity, source_id, covers) of what a record
+stands for. Out: SPOT_CHECK, chosen so that everything that occurs is covered at least once, rare things first,
+then filled with ordinary records. Invariant: the same tables give the same sheet.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from crmbook import tables
+from crmbook.phases.compare import MODULES
+
+FEWEST: Final = 20
+MOST: Final = 40
+_CANDIDATES: Final = 5
+_ROUTES: Final = {"company": "companies", "contact": "users", "deal": "deals"}
+_STARTS: Final = {
+    "contact_account": "contact", "contact_owner": "contact", "deal_contact": "deal", "deal_account": "deal",
+    "deal_owner": "deal",
+}  # fmt: skip
+_EVIDENCE: Final = {"entity": pl.String, "source_id": pl.String, "covers": pl.String}
+
+
+def spot_check(
+    *,
+    classes: pl.DataFrame,
+    link_classes: pl.DataFrame,
+    evidence: pl.DataFrame,
+    source_base_url: str,
+    target_base_url: str,
+) -> pl.DataFrame:
+    """
+    The sheet for the sign-off: 20 to 40 records (fewer where there are fewer); SPOT_CHECK.
+
+    `covers` names what a record stands for: `contact loaded`, `deal_contact missing`, `contact merged`… The source
+    address is the API's, the only one the vendor documents; the target's is that of its web interface.
+    """
+    covered = pl.concat(
+        [
+            classes.select("entity", "source_id", covers=pl.format("{} {}", "entity", "class")),
+            link_classes.select(
+                entity=pl.col("relation").replace_strict(_STARTS, return_dtype=pl.String),
+                source_id="from_id",
+                covers=pl.format("{} {}", "relation", "class"),
+            ),
+            evidence.select(list(_EVIDENCE)),
+        ]
+    ).unique()
+    chosen = _chosen(covered, classes)
+    sheet = chosen.join(
+        classes.select("entity", "source_id", "target_id"), on=["entity", "source_id"], how="left"
+    )
+    return tables.conform(_with_addresses(sheet, source_base_url, target_base_url), tables.SPOT_CHECK)
+
+
+def evidence(
+    *,
+    contacts: pl.DataFrame,
+    deals: pl.DataFrame,
+    rejects: pl.DataFrame,
+    merges: pl.DataFrame,
+    differences: pl.DataFrame,
+) -> pl.DataFrame:
+    """What records stand for beside their class: both sides of the split, repairs, merges, found differences."""
+    closed = deals.filter(pl.col("closed_date").is_not_null())
+    return pl.concat(
+        [
+            contacts.select(
+                pl.lit("contact").alias("entity"), "source_id", covers=pl.format("split: {}", "split")
+            ),
+            closed.select(pl.lit("deal").alias("entity"), "source_id", covers=pl.lit("closed deal")),
+            rejects.select("entity", "source_id", covers=pl.format("{}: {}", "field", "rule")),
+            merges.select("entity", "source_id", covers=pl.format("merged: {}", "rule")),
+            merges.select("entity", source_id="survivor_id", covers=pl.format("survivor: {}", "rule")),
+            differences.select(
+                "entity", "source_id", covers=pl.format("{} {} in the target", "field", "kind")
+            ),
+        ]
+    ).unique()
+
+
+def changed_examples(
+    entity: str, source: pl.DataFrame, normalized: pl.DataFrame, mapping: pl.DataFrame
+) -> pl.DataFrame:
+    """
+    Per mapped field the first record whose value cleaning changed: evidence for the sheet.
+
+    *source* and *normalized* are the entity's tables, *mapping* is `tables.MAPPING`. Only columns that are text on
+    both sides are looked at: for the others the type alone makes them look changed.
+    """
+    both = source.join(normalized, on="source_id", suffix=":new").sort("source_id")
+    rules = mapping.filter(pl.col("entity") == entity).select("source_field", "target_field", "rule")
+    found = [pl.DataFrame(schema=_EVIDENCE)]
+    for before, after, rule in rules.sort("source_field").iter_rows():
+        name = f"{after}:new" if f"{after}:new" in both.columns else after
+        if both.schema.get(before) != pl.String or both.schema.get(name) != pl.String or before == name:
+            continue
+        changed = both.filter(pl.col(before).ne_missing(pl.col(name))).head(1)
+        found.append(
+            changed.select(
+                "source_id", entity=pl.lit(entity), covers=pl.lit(f"{after} changed by {rule}")
+            ).select(list(_EVIDENCE))
+        )
+    return pl.concat(found)
+
+
+def _chosen(covered: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
+    """entity, source_id, covers: greedy cover of everything there is to see, the rarest first."""
+    counts = covered.group_by("covers").len().sort("len", "covers")
+    few = (
+        covered.sort("covers", "entity", "source_id")
+        .group_by("covers", maintain_order=True)
+        .head(_CANDIDATES)
+    )
+    who = few.select("entity", "source_id").unique()
+    known: dict[tuple[str, str], set[str]] = {}
+    for entity, source_id, covers in covered.join(who, on=["entity", "source_id"], how="semi").iter_rows():
+        known.setdefault((entity, source_id), set()).add(covers)
+    picked: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for covers in counts["covers"]:
+        if covers in seen or len(picked) == MOST:
+            continue
+        best = min((key for key in known if covers in known[key]), key=lambda k: (-len(known[k] - seen), k))
+        picked.append(best)
+        seen |= known[best]
+    picked += _ordinary(classes, picked)
+    labels = ["; ".join(sorted(known.get(key, {f"{key[0]} loaded"}))) for key in picked]
+    return pl.DataFrame(
+        {"entity": [k[0] for k in picked], "source_id": [k[1] for k in picked], "covers": labels},
+        schema=_EVIDENCE,
+    )
+
+
+def _ordinary(classes: pl.DataFrame, picked: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Loaded records spread evenly over the extract, until the sheet has its twenty."""
+    rest = (
+        classes.filter(pl.col("class") == "loaded").sort("entity", "source_id").select("entity", "source_id")
+    )
+    taken = pl.DataFrame(picked, schema=rest.schema, orient="row")
+    rest = rest.join(taken, on=["entity", "source_id"], how="anti")
+    wanted = min(max(0, FEWEST - len(picked)), rest.height)
+    return [rest.row(place * rest.height // wanted) for place in range(wanted)]
+
+
+def _with_addresses(sheet: pl.DataFrame, source_base_url: str, target_base_url: str) -> pl.DataFrame:
+    def path(names: Mapping[str, str]) -> pl.Expr:
+        return pl.col("entity").replace_strict(dict(names), return_dtype=pl.String)
+
+    source, web = source_base_url.rstrip("/"), target_base_url.rstrip("/").removesuffix("/api")
+    return sheet.select(
+        "entity",
+        "source_id",
+        "target_id",
+        "covers",
+        source_url=pl.format("{}/{}/{}/", pl.lit(source), path(_ROUTES), "source_id"),
+        target_url=pl.format("{}/{}/{}", pl.lit(web), path(MODULES), "target_id"),
+    )

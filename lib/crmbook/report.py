@@ -1,0 +1,226 @@
+"""The archive a person reads: an executed notebook as one offline HTML page, and the run's front page.
+
+Pages reference nothing outside themselves and run no script; what came from a source system is escaped.
+Numbers on the front page are read from the run's tables and records, none is computed here.
+"""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import nbformat
+import polars as pl
+from jinja2 import Environment, select_autoescape
+
+from crmbook import runs
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink:#1f2430; --soft:#5b6472; --line:#d9dde3; --page:#ffffff; --tint:#f4f6f8;
+  --kept:#1d7a52; --lost:#b3303f; --wait:#8a5d00; }
+@media (prefers-color-scheme: dark) { :root { --ink:#e6e8ec; --soft:#a4adba; --line:#3a414d; --page:#15181d; --tint:#1e232b;
+  --kept:#5ecb98; --lost:#ff8d98; --wait:#e5b454; } }
+* { box-sizing: border-box; }
+body { font: 16px/1.55 system-ui, "Segoe UI", "Noto Sans", sans-serif; color: var(--ink); background: var(--page);
+  max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
+p { margin: .5rem 0; max-width: 46rem; } a { color: inherit; text-underline-offset: 3px; }
+.lead { color: var(--soft); } .wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; margin: .7rem 0; } caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+th, td { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { font-weight: 600; color: var(--soft); } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.bar { width: 60%; min-width: 9rem; } table.bars { width: 100%; } .legend span { margin-left: 1rem; font-weight: 400; color: var(--soft); }
+.legend i { display: inline-block; width: .7em; height: .7em; margin-right: .35em; border-radius: 2px; }
+.more { color: var(--soft); font-size: .85rem; } .good { color: var(--kept); } .bad { color: var(--lost); } .waits { color: var(--wait); }
+pre { font: .82rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: auto; margin: .4rem 0; white-space: pre-wrap; }
+.code pre { background: var(--tint); border-left: 3px solid var(--line); padding: .5rem .8rem; color: var(--soft); }
+.error pre { border-left: 3px solid var(--lost); padding-left: .8rem; color: var(--lost); }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0; padding: 0; list-style: none; }
+.figures li { border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; } .figures b { display: block; font-size: 1.5rem; }
+.figures span { color: var(--soft); font-size: .85rem; }
+@media print { body { max-width: none; } .code { display: none; } }
+"""
+
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>{{ title }}</title><style>{{ style }}</style></head><body><main>
+{{ body }}
+</main></body></html>
+"""
+
+_FRONT: Final = """
+<h1>{{ name }}: User.com to Freshsales</h1>
+<p class="lead">Run {{ run_id }}, {{ env }} environment, {{ edition }} edition, plan {{ plan }}. {{ verdict }}</p>
+<ul class="figures">{% for label, figure in headline %}<li><b>{{ figure }}</b><span>{{ label }}</span></li>{% endfor %}</ul>
+<h2>What moved, what did not, and why</h2>{{ moved }}
+<h2>Every record of the source, in exactly one class</h2>{{ classes }}
+<h2>Every relation, likewise</h2>{{ links }}
+<h2>What a person still has to do</h2>{{ open_items }}
+<h2>Who approved what</h2>{{ approvals }}
+<h2>The phases and their evidence</h2>{{ phases }}
+<p class="more">Records stand in the run's data folders and in its ledger, which are not part of this page.</p>
+"""
+
+
+def _environment() -> Environment:
+    return Environment(autoescape=select_autoescape(default=True), trim_blocks=True)
+
+
+def _page(title: str, body: str) -> str:
+    from markupsafe import Markup
+
+    return _environment().from_string(_PAGE).render(title=title, style=Markup(_STYLE), body=Markup(body))  # noqa: S704
+
+
+def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> str:
+    """*frame* as an HTML table, everything escaped; *links* maps a cell of the first column to an address."""
+    from markupsafe import Markup, escape
+
+    if not frame.height:
+        return Markup("<p class=more>Nothing.</p>")
+    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
+    head = "".join(
+        f'<th scope="col"{" class=number" if n else ""}>{escape(c.replace("_", " "))}</th>'
+        for c, n in zip(frame.columns, numeric, strict=True)
+    )
+    rows = []
+    for row in frame.iter_rows():
+        cells = [_cell(v) for v in row]
+        first = (
+            f'<a href="{escape(links[row[0]])}">{escape(cells[0])}</a>'
+            if links and row[0] in links
+            else escape(cells[0])
+        )
+        rest = [
+            f"<td{' class=number' if n else ''}>{escape(c)}</td>"
+            for c, n in zip(cells[1:], numeric[1:], strict=True)
+        ]
+        rows.append(f"<tr><td>{first}</td>{''.join(rest)}</tr>")
+    page = (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+    return Markup(page)  # noqa: S704  every cell was escaped above
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:,}"
+    return str(value)
+
+
+def write_notebook(notebook: Path, page: Path) -> None:
+    """The executed *notebook* as one offline *page*; code stays visible, plain text only where nothing richer is."""
+    content = nbformat.read(notebook, as_version=4)
+    parts = [_rendered(cell) for cell in content.cells]
+    title = next(
+        (c.source.splitlines()[0].lstrip("# ") for c in content.cells if c.cell_type == "markdown"),
+        notebook.stem,
+    )
+    runs.write_text(page, _page(title, "\n".join(parts)))
+
+
+def _rendered(cell: Any) -> str:
+    from markupsafe import escape
+
+    if cell.cell_type == "markdown":
+        from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+        return str(markdown2html_mistune(cell.source))
+    if not cell.source.strip():
+        return ""
+    outputs = "".join(_output(output) for output in cell.get("outputs", []))
+    return f'<div class="code"><pre>{escape(cell.source)}</pre></div><div class="wide">{outputs}</div>'
+
+
+def _output(output: Any) -> str:
+    from markupsafe import escape
+    from nbconvert.filters.ansi import strip_ansi
+
+    if output.output_type == "stream":
+        return f"<pre>{escape(output.text)}</pre>"
+    if output.output_type == "error":
+        return f'<div class="error"><pre>{escape(strip_ansi(chr(10).join(output.traceback)))}</pre></div>'
+    data = output.get("data", {})
+    if "text/html" in data:
+        return str(data["text/html"])
+    if "image/png" in data:
+        encoded = base64.b64encode(base64.b64decode(data["image/png"])).decode()
+        return f'<img alt="" src="data:image/png;base64,{encoded}">'
+    return f"<pre>{escape(data.get('text/plain', ''))}</pre>"
+
+
+def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> Path:
+    """The run's index.html; returns its path. Reads only tables without personal values."""
+    content = record.get()
+    tables = {t: _read(record, phase, t) for phase, t in _FRONT_TABLES}
+    balance = tables["class_balance"]
+    phases, evidence = _phases(record, content)
+    problems = _total(balance, "missing", "duplicated", "unexpected")
+    differing = _total(tables["field_fidelity"], "different")
+    lost_links = _total(tables["link_balance"], "missing", "extra", "wrong_primary")
+    body = _environment().from_string(_FRONT).render(
+        name=name, run_id=content["run_id"], env=content["env"], edition=edition, plan=plan,
+        verdict=_verdict(content, problems + differing + lost_links),
+        headline=[
+            ("records loaded", f"{_total(balance, 'loaded'):,}"),
+            ("records missing or doubled", f"{problems:,}"),
+            ("links missing or wrong", f"{lost_links:,}"),
+            ("field values that differ", f"{differing:,}"),
+        ],
+        moved=table(tables["moved"]), classes=table(balance), links=table(tables["link_balance"]),
+        open_items=table(tables["open_items"]),
+        approvals=table(_approvals(content)),
+        phases=table(phases, links=evidence),
+    )  # fmt: skip
+    path = record.folder / "index.html"
+    runs.write_text(path, _page(f"{name}: User.com to Freshsales", body))
+    return path
+
+
+_FRONT_TABLES: Final = (
+    ("07_handoff", "moved"), ("06_reconciliation", "class_balance"), ("06_reconciliation", "link_balance"),
+    ("06_reconciliation", "field_fidelity"), ("07_handoff", "open_items"),
+)  # fmt: skip
+
+
+def _total(frame: pl.DataFrame, *columns: str) -> int:
+    return sum(int(frame.get_column(c).sum()) for c in columns if c in frame.columns)
+
+
+def _read(record: runs.Record, phase: str, name: str) -> pl.DataFrame:
+    path = record.folder / phase / "data" / f"{name}.parquet"
+    return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+
+
+def _verdict(content: dict[str, Any], findings: int) -> str:
+    if content["phases"].get("06_reconciliation", {}).get("status") != "passed":
+        return "The target has not been reconciled yet."
+    signed = [a for a in content["approvals"] if a["what"] == "reconciliation"]
+    found = (
+        "Nothing is missing, doubled or different."
+        if not findings
+        else f"{findings:,} findings need a person."
+    )
+    return found + (f" Signed off by {signed[-1]['by']}." if signed else " Not signed off yet.")
+
+
+def _approvals(content: dict[str, Any]) -> pl.DataFrame:
+    rows = [(a["what"], a["by"], a["at"], a["hash"][:12]) for a in content["approvals"]]
+    return pl.DataFrame(rows, schema=["approved", "by", "at (UTC)", "hash"], orient="row")
+
+
+def _phases(record: runs.Record, content: dict[str, Any]) -> tuple[pl.DataFrame, dict[str, str]]:
+    rows = [
+        (p.name, p.question, content["phases"].get(p.name, {}).get("status", "not run")) for p in runs.PHASES
+    ]
+    links = {
+        p.name: f"{p.name}/report.html"
+        for p in runs.PHASES
+        if (record.folder / p.name / "report.html").exists()
+    }
+    return pl.DataFrame(rows, schema=["phase", "question", "status"], orient="row"), links

@@ -1,0 +1,41 @@
+"""The connection to a run's target: edition, address, key from the environment, and the shared call budget."""
+
+from urllib.parse import urlsplit
+
+from crmbook import config
+from crmbook.runs import Run
+from crmbook.vendors import freshsales, plans
+from crmbook.vendors.quota import Quota
+
+
+def connect(run: Run) -> freshsales.Freshsales:
+    """
+    The run's target, no request made yet; pauses for quota or a vendor in trouble stand in the log.
+
+    Raises:
+        ConfigError: the token's variable is not set, or the address is none of this edition.
+    """
+    target = run.target
+    token = config.token(target.token_env, section=f"target.{run.env}", key=run.customer.key)
+    quota = Quota(run.quota_path, host(run), _limits(target))
+    return freshsales.connect(
+        target.edition,
+        target.base_url,
+        token,
+        quota=quota,
+        on_wait=lambda wait_s, reason: run.log("waiting", wait_s=round(wait_s, 1), reason=reason),
+    )
+
+
+def host(run: Run) -> str:
+    """Host and port of the target: what the budget and the ledger belong to."""
+    return urlsplit(run.target.base_url).netloc.rpartition("@")[2].lower()
+
+
+def _limits(target: config.Target) -> dict[str, int]:
+    plan = plans.plan(target.plan)
+    limits = {
+        "hour": target.requests_per_hour or plan.requests_per_hour,
+        "minute": plan.requests_per_minute,
+    }
+    return {window: int(calls) for window, calls in limits.items() if calls}

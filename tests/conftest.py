@@ -1,0 +1,87 @@
+"""Shared parts of the tests: nothing waits for real, and the demo is run once for all who look at it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting() -> Iterator[None]:
+    """Retries are counted but not waited for."""
+    stamina.set_testing(True, attempts=3)
+    yield
+    stamina.set_testing(False)
+
+
+@pytest.fixture
+def customers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of customers, in place of runs/."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv("CRMBOOK_RUNS", str(folder))
+    return folder
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.out)
+        return content
+
+
+def crmbook(*arguments: str, runs: Path, env: dict[str, str] | None = None, timeout_s: int = 280) -> Finished:
+    """The command as a person types it, in a process of its own."""
+    environment = {**os.environ, "CRMBOOK_RUNS": str(runs), **(env or {})}
+    done = subprocess.run(
+        [sys.executable, "-m", "crmbook", *arguments],
+        env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=runs,
+    )  # fmt: skip
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A finished demo: the folder of customers, the run's folder, what the command printed."""
+
+    runs: Path
+    run: Path
+    finished: Finished
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo customer migrated once, as `crmbook demo` does it; tests only read it."""
+    folder = tmp_path_factory.mktemp("demo") / "runs"
+    folder.mkdir()
+    finished = crmbook("demo", "--json", runs=folder)
+    assert finished.code == 0, finished.out + finished.err
+    return Demo(folder, Path(finished.json["report"]).parent, finished)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The machine's Chromium; without one the browser tests say so, and CI fails instead."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None and os.environ.get("CRMBOOK_REQUIRE_BROWSER"):
+        pytest.fail("no Chromium on this machine, and CRMBOOK_REQUIRE_BROWSER is set")
+    if found is None:
+        pytest.skip("no Chromium on this machine; .ci/run installs one")
+    return found
