@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 LIB = PROJECT / "lib" / "crmbook"
 PHASES = {name.partition("_")[2] for name in runs.NAMES}
 # Modules that start things: they may import everything, and nothing else imports them.
-SHELL = {"cli", "pipeline", "runner", "desk", "demo"}
+SHELL = {"__main__", "cli", "pipeline", "runner", "desk", "demo"}
 # Third-party packages a group may not touch.
 EDGES = {"httpx", "papermill", "great_expectations", "plotly", "sqlite3", "nbconvert", "IPython"}
 

@@ -87,7 +87,7 @@ def test_a_phase_ends_with_its_gate_and_its_verdict(phase: str) -> None:
     """gates.check before run.close, nothing after: a phase can't pass without its gate."""
     code = [c.source for c in _code(FOLDER / f"{phase}.ipynb")]
     assert "gates.check(run)" in code[-2]
-    assert code[-1].startswith("run.close(")
+    assert ast.unparse(ast.parse(code[-1]).body[-1]).startswith("run.close(")
     assert f'runs.open("{phase}"' in code[1]
 
 

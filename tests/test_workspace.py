@@ -62,9 +62,11 @@ USERS = frame(
 )
 
 
-def needs(
-    fields=(FIELD,), stages=(stage("1", "New", 1, 12),), owners=OWNERS, currencies=("eur", "EUR ", None, "")
-):
+NEW = (stage("1", "New", 1, 12),)
+NEW_THERE = (target_stage(7, "New", 1, 12),)
+
+
+def needs(fields=(FIELD,), stages=NEW, owners=OWNERS, currencies=("eur", "EUR ", None, "")):
     return workspace.needs(
         custom_fields=frame(tables.CUSTOM_FIELDS, *fields),
         stages=frame(tables.STAGES, *stages),
@@ -79,7 +81,7 @@ def check(
     *,
     fields=(SETTING,),
     users=USERS,
-    stages=(target_stage(7, "New", 1, 12),),
+    stages=NEW_THERE,
     policy=Policy(),
     euro=True,
 ):
@@ -107,7 +109,7 @@ def verdict(checklist, item_id):
 
 def test_each_need_has_one_stable_item():
     """One row per thing: fields, pipelines, stages, owners by agent, the administrator once, settings."""
-    assert [
+    assert needs(fields=(FIELD, MARK))["item_id"].to_list() == [
         "field:contacts:cf_plan",
         "field:deals:cf_usercom_original_id",
         "owner:1",
@@ -116,14 +118,18 @@ def test_each_need_has_one_stable_item():
         "setting:currency:EUR",
         "setting:workflows_off",
         "stage:Sales/New",
-    ] == needs(fields=(FIELD, MARK))["item_id"].to_list()
+    ]
 
 
 def test_a_field_need_tells_an_admin_all_there_is():
     """Label, type, choices as JSON in order, uniqueness: what a person or a script needs to create it."""
     found = row(needs(fields=(FIELD, MARK)), "field:contacts:cf_plan")
-    assert ("Plan", "dropdown", '["free", "paid, yearly"]', False, "admin") == tuple(
-        found[k] for k in ("label", "field_type", "choices", "unique", "how")
+    assert tuple(found[k] for k in ("label", "field_type", "choices", "unique", "how")) == (
+        "Plan",
+        "dropdown",
+        '["free", "paid, yearly"]',
+        False,
+        "admin",
     )
     assert row(needs(fields=(FIELD, MARK)), "field:deals:cf_usercom_original_id")["unique"] is True
 
@@ -138,16 +144,17 @@ def test_two_source_stages_of_one_target_stage_are_one_need():
         )
     )
     stages = made.filter(pl.col("kind") == "stage").sort("position")
-    assert [("New", 12, 1), ("Won", 100, 2)] == list(
-        stages.select("stage", "probability", "position").iter_rows()
-    )
+    assert list(stages.select("stage", "probability", "position").iter_rows()) == [
+        ("New", 12, 1),
+        ("Won", 100, 2),
+    ]
 
 
 def test_all_present():
     """A tenant that has everything, in other case and order, with more besides, stops nothing."""
     made = check(needs())
     assert {"present"} == set(made["status"])
-    assert 0 == workspace.blocking(made).height
+    assert workspace.blocking(made).height == 0
 
 
 @pytest.mark.parametrize(
@@ -183,8 +190,9 @@ def test_a_unique_text_field_may_not_be_a_text_area():
         "field_type": "textarea",
         "choices": [],
     }
-    assert ("mismatch", "type textarea") == verdict(
-        check(needs(fields=(MARK,)), fields=(area,)), "field:deals:cf_usercom_original_id"
+    assert verdict(check(needs(fields=(MARK,)), fields=(area,)), "field:deals:cf_usercom_original_id") == (
+        "mismatch",
+        "type textarea",
     )
 
 
@@ -230,16 +238,16 @@ def test_stages(there, expected):
 def test_a_missing_pipeline_stops_the_load():
     """Pipeline and stages are separate items; none of them being there blocks."""
     made = check(needs(), stages=())
-    assert ["pipeline:Sales", "stage:Sales/New"] == workspace.blocking(made)["item_id"].to_list()
+    assert workspace.blocking(made)["item_id"].to_list() == ["pipeline:Sales", "stage:Sales/New"]
 
 
 def test_owners_wait_but_the_administrator_stops():
     """An agent without an active user goes to the queue; without the administrator nothing can be owned."""
     users = USERS.with_columns(is_active=pl.lit(value=False))
     made = check(needs(), users=users)
-    assert ("mismatch", "inactive user") == verdict(made, "owner:1")
-    assert ["owner:admin"] == workspace.blocking(made)["item_id"].to_list()
-    assert ["owner:admin"] == workspace.blocking(check(needs(), users=USERS.clear()))["item_id"].to_list()
+    assert verdict(made, "owner:1") == ("mismatch", "inactive user")
+    assert workspace.blocking(made)["item_id"].to_list() == ["owner:admin"]
+    assert workspace.blocking(check(needs(), users=USERS.clear()))["item_id"].to_list() == ["owner:admin"]
 
 
 @pytest.mark.parametrize(
@@ -255,10 +263,11 @@ def test_currencies(euro, expected):
 def test_workflows_are_off_only_when_the_customer_says_so():
     """Nothing in the API tells it, so the policy is the evidence."""
     made = check(needs(), policy=Policy(workflows_disabled=False))
-    assert ("missing", "not confirmed: policy.workflows_disabled is false") == verdict(
-        made, "setting:workflows_off"
+    assert verdict(made, "setting:workflows_off") == (
+        "missing",
+        "not confirmed: policy.workflows_disabled is false",
     )
-    assert ["setting:workflows_off"] == workspace.blocking(made)["item_id"].to_list()
+    assert workspace.blocking(made)["item_id"].to_list() == ["setting:workflows_off"]
 
 
 def test_the_api_creates_only_what_it_is_known_to_create():
@@ -266,27 +275,29 @@ def test_the_api_creates_only_what_it_is_known_to_create():
     plain = FIELD | {"api_name": "cf_note", "field_type": "text", "choices": []}
     made = check(needs(fields=(FIELD, MARK, plain)), policy=Policy(custom_fields="api"))
     fields = made.filter(pl.col("kind") == "custom_field")
-    assert {"cf_plan": "admin", "cf_usercom_original_id": "admin", "cf_note": "api"} == dict(
-        fields.select("api_name", "how").iter_rows()
-    )
+    assert dict(fields.select("api_name", "how").iter_rows()) == {
+        "cf_plan": "admin",
+        "cf_usercom_original_id": "admin",
+        "cf_note": "api",
+    }
 
 
 def test_counts_by_kind():
     """The table a notebook shows: every kind, and how much of it stops the load."""
     made = workspace.by_status(check(needs(), stages=(), users=USERS.head(1)))
-    assert [
+    assert list(made.select("kind", "present", "missing", "mismatch", "blocking").iter_rows()) == [
         ("custom_field", 1, 0, 0, 0),
         ("owner", 1, 1, 0, 1),
         ("pipeline", 0, 1, 0, 1),
         ("setting", 2, 0, 0, 0),
         ("stage", 0, 1, 0, 1),
-    ] == list(made.select("kind", "present", "missing", "mismatch", "blocking").iter_rows())
+    ]
 
 
 def test_nothing_needed_is_nothing_but_the_admin_and_workflows():
     """Empty frames in, no crash."""
     made = check(needs(fields=(), stages=(), owners=OWNERS.clear(), currencies=()))
-    assert ["owner:admin", "setting:workflows_off"] == made["item_id"].to_list()
+    assert made["item_id"].to_list() == ["owner:admin", "setting:workflows_off"]
 
 
 def test_a_frame_that_is_no_need_is_refused():

@@ -14,6 +14,8 @@ TOKEN = "k" * 64
 T0 = "2024-01-01T10:00:00.123456Z"
 T1 = "2024-02-01T10:00:00.654321Z"
 
+STAMP = "2026-11-01T00:00:00.000000Z"
+
 ROWS: dict[str, list[dict[str, Any]]] = {
     "attributes": [
         {
@@ -209,3 +211,13 @@ class Api:
 
     def row(self, kind: str, row_id: int) -> Any:
         return self.store.table("usercom", kind).get(row_id)
+
+
+def clocked(**more) -> Api:
+    return Api(clock=lambda: 1793491200.0, **more)
+
+
+def refused(answer) -> list[str]:
+    """The fields a 400 names."""
+    assert 400 == answer.status_code, answer.text
+    return list(answer.json()["errors"])

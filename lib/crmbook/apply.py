@@ -65,7 +65,7 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     else:
         found = run.save("existing", existing(run, client))
         run.save("plan", load.plan(**frames, existing=found, admin_email=run.customer.admin_email))
-    runs.write_json(run.path_of("plan").with_name(_INPUTS), run.inputs, mode=0o600)
+    runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
 
@@ -172,7 +172,7 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
             continue
         if begun not in (None, digest):
             continue
-        if _inputs(folder) == run.inputs:
+        if _inputs(folder) == _read_for_plan(run):
             return folder
         if begun:
             raise UpstreamError(
@@ -183,6 +183,10 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
             f"{run.run_id}: the plan that was begun ({begun[:12]}) is no longer in 05_load; restore its folder"
         )
     return None
+
+
+def _read_for_plan(run: Run) -> dict[str, str]:
+    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in _FRAMES}
 
 
 def _earlier(run: Run) -> list[Path]:

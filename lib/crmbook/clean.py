@@ -2,8 +2,8 @@
 
 A rule reads text (`as_text` makes it of typed columns; a custom property is text already) and gives the
 target's type. Blank is null for every rule and never an error. A value that `is_valid` refuses becomes null,
-never a shortened or guessed one; where a valid value loses something `is_exact` is false and `loses` says
-what. No rule looks at another row or column.
+never a guessed one; where a valid value does not pass whole, `is_exact` is false and `loses` says what goes.
+No rule looks at another row or column.
 
 Limits are the vendor's (docs): text 256, text area 10,000, names 255, phones 30 characters; custom numbers 11
 digits and 4 decimals; amounts to 9007199254740991 (live test). Other standard text is held to 255 (inferred).
@@ -16,7 +16,9 @@ from typing import Final
 import polars as pl
 
 from crmbook import parse
-from crmbook.parse import filled, trimmed
+from crmbook.parse import composed, email_key, filled, name_key, trimmed
+
+__all__ = ["RULES", "Rule", "always", "as_text", "composed", "email_key", "filled", "name_key", "trimmed"]
 
 Column = Callable[[pl.Expr], pl.Expr]
 DataType = pl.DataType | type[pl.DataType]
@@ -25,8 +27,6 @@ TEXT_LENGTH: Final = 256
 TEXTAREA_LENGTH: Final = 10_000
 STANDARD_LENGTH: Final = 255
 PHONE_LENGTH: Final = 30
-EMAIL_LENGTH: Final = 254
-LOCAL_PART_LENGTH: Final = 64
 LARGEST_AMOUNT: Final = 9_007_199_254_740_991
 LARGEST_INTEGER: Final = 99_999_999_999
 LARGEST_NUMBER: Final = 99_999_999_999.9999
@@ -49,7 +49,8 @@ class Rule:
 
     `field_type` is the custom field that holds the result (the vendor's name for it, empty where there is
     none), `dtype` its column type here. `apply` gives null where `is_valid` is false. `refusal` is the reject
-    rule of an invalid value; `loses` is the kind of loss where `is_exact` is false. Each reads the raw text.
+    rule of an invalid value; where `is_exact` is false, `loses` is the kind of loss (empty: none) and `notice`
+    the non-blocking reject rule that names the record (empty: only counted). Each reads the raw text.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Rule:
     refusal: str = ""
     is_exact: Column = always
     loses: str = ""
+    notice: str = ""
 
 
 def as_text(column: pl.Expr, dtype: DataType) -> pl.Expr:
@@ -76,16 +78,6 @@ def as_text(column: pl.Expr, dtype: DataType) -> pl.Expr:
     return column if dtype == pl.String else column.cast(pl.String)
 
 
-def email_key(email: pl.Expr) -> pl.Expr:
-    """What two addresses share when the target takes them for the same one (live test: case is ignored)."""
-    return trimmed(email).str.to_lowercase()
-
-
-def name_key(name: pl.Expr) -> pl.Expr:
-    """What two names share when a person would read them as the same: case and runs of blanks are ignored."""
-    return trimmed(name).str.replace_all(r"\s+", " ").str.to_lowercase()
-
-
 def _blank_or(raw: pl.Expr, valid: pl.Expr) -> pl.Expr:
     return trimmed(raw).is_null() | valid.fill_null(False)
 
@@ -94,41 +86,17 @@ def _fits(length: int) -> Column:
     return lambda raw: _blank_or(raw, trimmed(raw).str.len_chars() <= length)
 
 
-def _email(raw: pl.Expr) -> pl.Expr:
-    text = trimmed(raw)
-    return text.str.extract("^(.*@)") + text.str.extract("@([^@]*)$").str.to_lowercase()
-
-
 def _is_email(raw: pl.Expr) -> pl.Expr:
-    text = trimmed(raw)
-    is_short = (text.str.len_chars() <= EMAIL_LENGTH) & (
-        text.str.extract("^(.*)@").str.len_chars() <= LOCAL_PART_LENGTH
-    )
-    return _blank_or(raw, text.str.contains(parse.EMAIL) & is_short)
-
-
-def _phone(raw: pl.Expr) -> pl.Expr:
-    typed = trimmed(raw).str.replace_all(r"\s+", " ")
-    is_e164 = typed.str.contains(parse.E164) & ~typed.str.contains("(0)", literal=True)
-    return pl.when(is_e164).then(typed.str.replace_all("[^+0-9]", "")).otherwise(typed)
+    return _blank_or(raw, parse.is_email(raw))
 
 
 def _is_phone(raw: pl.Expr) -> pl.Expr:
-    phone = _phone(raw)
+    phone = parse.phone(raw)
     return _blank_or(raw, phone.str.contains("[0-9]") & (phone.str.len_chars() <= PHONE_LENGTH))
 
 
-def _url(raw: pl.Expr) -> pl.Expr:
-    text = trimmed(raw)
-    scheme = pl.when(text.str.contains("^(?i)http://")).then(pl.lit("http://")).otherwise(pl.lit("https://"))
-    bare = text.str.replace("^(?i)https?://", "")
-    return scheme + bare.str.extract("^([^/?#]*)").str.to_lowercase() + bare.str.extract("^[^/?#]*((?s).*)$")
-
-
 def _is_url(raw: pl.Expr) -> pl.Expr:
-    return _blank_or(
-        raw, trimmed(raw).str.contains(parse.URL) & (_url(raw).str.len_chars() <= STANDARD_LENGTH)
-    )
+    return _blank_or(raw, parse.is_url(raw) & (parse.url(raw).str.len_chars() <= STANDARD_LENGTH))
 
 
 def _checkbox(raw: pl.Expr) -> pl.Expr:
@@ -181,13 +149,13 @@ def _rule(
     refusal: str = "",
     is_exact: Column = always,
     loses: str = "",
+    notice: str = "",
 ) -> Rule:
     def apply(raw: pl.Expr) -> pl.Expr:
         return pl.when(is_valid(raw)).then(value(raw))
 
-    return Rule(
-        name, field_type, dtype, apply, is_valid, meaning, refusal or f"{name}_invalid", is_exact, loses
-    )
+    refusal = refusal or f"{name}_invalid"
+    return Rule(name, field_type, dtype, apply, is_valid, meaning, refusal, is_exact, loses, notice)
 
 
 def _text(name: str, field_type: str, length: int, meaning: str) -> Rule:
@@ -216,13 +184,39 @@ RULES: Final[dict[str, Rule]] = {
     for rule in (
         _IDENTITY,
         _text("copy", "text", STANDARD_LENGTH, "text as it is, blanks around it cut"),
-        _text("name", "text", STANDARD_LENGTH, "a name as it is, blanks around it cut"),
+        _rule(
+            "name",
+            "text",
+            pl.String,
+            lambda raw: composed(raw).str.head(STANDARD_LENGTH),
+            always,
+            "a name, its characters composed; the first 255 of them",
+            is_exact=lambda raw: (composed(raw).str.len_chars() <= STANDARD_LENGTH).fill_null(True),
+            loses="truncated",
+            notice="too_long",
+        ),
         _text("text", "text", TEXT_LENGTH, "text of at most 256 characters"),
         _text("textarea", "textarea", TEXTAREA_LENGTH, "text of at most 10,000 characters"),
-        _text("json_text", "textarea", TEXTAREA_LENGTH, "JSON kept as text of at most 10,000 characters"),
-        _rule("email", "text", pl.String, _email, _is_email, "one e-mail address; its domain in lower case"),
-        _rule("phone", "text", pl.String, _phone, _is_phone, "E.164 where it is one, else as it was typed"),
-        _rule("url", "text", pl.String, _url, _is_url, "a web address with scheme; its host in lower case"),
+        _rule(
+            "json_text",
+            "textarea",
+            pl.String,
+            trimmed,
+            _fits(TEXTAREA_LENGTH),
+            "JSON as text of at most 10,000 characters; what is no JSON is kept and listed",
+            refusal="too_long",
+            is_exact=lambda raw: parse.is_json(raw).fill_null(True),
+            notice="json_invalid",
+        ),
+        _rule(
+            "email", "text", pl.String, parse.email, _is_email, "one e-mail address; its domain in lower case"
+        ),
+        _rule(
+            "phone", "text", pl.String, parse.phone, _is_phone, "E.164 where it is one, else as it was typed"
+        ),
+        _rule(
+            "url", "text", pl.String, parse.url, _is_url, "a web address with scheme; its host in lower case"
+        ),
         _rule(
             "checkbox", "checkbox", pl.Boolean, _checkbox, _parsed(_checkbox), "true t yes 1, false f no 0"
         ),

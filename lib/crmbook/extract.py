@@ -26,6 +26,7 @@ _SOURCES: Final = {
     "companies": ("companies", tables.SOURCE_COMPANIES, "company"),
     "deals": ("deals", tables.SOURCE_DEALS, "deal"),
 }
+GAP_FILES: Final = source_files.FILES
 _SMALL: Final = {"tags": tables.TAGS, "lists": tables.LISTS, "segments": tables.SEGMENTS}
 
 

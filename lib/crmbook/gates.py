@@ -242,7 +242,7 @@ class Server:
     def __enter__(self) -> Self:
         quiet = {k: v for k, v in os.environ.items() if "TOKEN" not in k.upper()}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "crmbook.gates"],
+            [sys.executable, "-c", "from crmbook import gates; gates.serve()"],
             env={**quiet, **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -271,7 +271,3 @@ def serve() -> None:
                     connection.send(_validate(Path(data), Path(suite), table))
                 except Exception as problem:
                     connection.send(problem)
-
-
-if __name__ == "__main__":
-    serve()

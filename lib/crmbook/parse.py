@@ -16,6 +16,8 @@ URL: Final = (
     r"(?i)^(?:https?://)?(?:[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?\.)+[\p{L}\p{N}-]{2,}"
     r"(?::[0-9]{1,5})?(?:[/?#]\S*)?$"
 )
+EMAIL_LENGTH: Final = 254
+LOCAL_PART_LENGTH: Final = 64
 E164: Final = r"^\+[ ().\-/]*[1-9](?:[ ().\-/]*[0-9]){6,14}$"
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
@@ -136,6 +138,60 @@ def _unquoted(item: pl.Expr) -> pl.Expr:
     return pl.when(is_quoted).then(inner).when(item.str.to_uppercase() != "NULL").then(item)
 
 
+def is_json(raw: pl.Expr) -> pl.Expr:
+    """True where the text is a JSON document, null where it is blank."""
+    text = trimmed(raw)
+    return text.str.json_path_match("$").is_not_null() | (text == "null")
+
+
+def email(raw: pl.Expr) -> pl.Expr:
+    """An address with its domain in lower case; the part before the @ stays as it is."""
+    text = trimmed(raw)
+    return text.str.extract("^(.*@)") + text.str.extract("@([^@]*)$").str.to_lowercase()
+
+
+def is_email(raw: pl.Expr) -> pl.Expr:
+    """True where the text is one plain address with a full domain name."""
+    text = trimmed(raw)
+    local = text.str.extract("^(.*)@").str.len_chars()
+    return text.str.contains(EMAIL) & (text.str.len_chars() <= EMAIL_LENGTH) & (local <= LOCAL_PART_LENGTH)
+
+
+def phone(raw: pl.Expr) -> pl.Expr:
+    """E.164 where the number is written with + and country code, else the text with single blanks."""
+    typed = trimmed(raw).str.replace_all(r"\s+", " ")
+    is_e164 = typed.str.contains(E164) & ~typed.str.contains("(0)", literal=True)
+    return pl.when(is_e164).then(typed.str.replace_all("[^+0-9]", "")).otherwise(typed)
+
+
+def url(raw: pl.Expr) -> pl.Expr:
+    """A web address with a scheme (https where none is given) and its host in lower case."""
+    text = trimmed(raw)
+    scheme = pl.when(text.str.contains("^(?i)http://")).then(pl.lit("http://")).otherwise(pl.lit("https://"))
+    bare = text.str.replace("^(?i)https?://", "")
+    return scheme + bare.str.extract("^([^/?#]*)").str.to_lowercase() + bare.str.extract("^[^/?#]*((?s).*)$")
+
+
+def is_url(raw: pl.Expr) -> pl.Expr:
+    """True where the text is a web address with a full host name, without user or blanks."""
+    return trimmed(raw).str.contains(URL)
+
+
 def host(url: pl.Expr) -> pl.Expr:
     """The site a web address belongs to, lower case and without `www.`."""
     return trimmed(url).str.extract(r"^(?i)(?:https?://)?(?:www\.)?([^/?#:]+)").str.to_lowercase()
+
+
+def composed(name: pl.Expr) -> pl.Expr:
+    """A name, trimmed, with every accented letter as one character (Unicode NFC)."""
+    return trimmed(name).str.normalize("NFC")
+
+
+def email_key(email: pl.Expr) -> pl.Expr:
+    """What two addresses share when the target takes them for the same one (live test: case is ignored)."""
+    return trimmed(email).str.to_lowercase()
+
+
+def name_key(name: pl.Expr) -> pl.Expr:
+    """What two names share when a person would read them as the same: case and runs of blanks are ignored."""
+    return composed(name).str.replace_all(r"\s+", " ").str.to_lowercase()

@@ -6,7 +6,7 @@ call, never one by one. What can't be read exactly as what it should be is a Dat
 key: a value is never guessed, and never quoted.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import default
 
 from crmbook import errors, report, runs
 from crmbook.errors import CrmbookError, ParameterError, Waiting
@@ -24,6 +26,14 @@ from crmbook.errors import CrmbookError, ParameterError, Waiting
 Watch = Callable[[Mapping[str, Any]], None]
 _CARRIED: Final = ("decisions.csv", "mapping.xlsx", "automations.csv")
 _TYPES: Final = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+class PrivateKernelManager(AsyncKernelManager):
+    """A kernel reached by sockets in a private folder instead of open ports on the machine."""
+
+    @default("transport")
+    def _transport(self) -> str:
+        return "ipc"
 
 
 def template(phase: str) -> Path:
@@ -125,6 +135,7 @@ def _execute(phase: str, notebook: Path, parameters: Mapping[str, Any]) -> None:
             papermill.execute_notebook(
                 str(template(phase)), str(notebook), parameters=dict(parameters), kernel_name="python3",
                 progress_bar=False, log_output=False, cwd=str(notebook.parent),
+                kernel_manager_class="crmbook.runner.PrivateKernelManager",
             )  # fmt: skip
     except PapermillExecutionError as problem:
         raise _restored(

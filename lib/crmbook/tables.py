@@ -218,11 +218,12 @@ INVENTORY = _table(
 FIELDS = _table(
     "fields",
     "entity field",
-    "per source field: is it standard, declared and observed kind, fill, length in characters; choices are"
-    " the distinct values where there are at most 300 and the kind is a choice, else empty",
+    "per source field: is it standard, declared and observed kind (all values), the kind most values have and"
+    " their share (0-1), fill, length in characters; choices are the distinct values where there are at most 300 and the kind is a choice, else empty",
     {
-        "entity": S, "field": S, "label": S, "is_standard": B, "declared": S, "observed": S, "records": I,
-        "filled": I, "distinct": I, "max_length": I, "max_choices": I, "choices": TEXTS,
+        "entity": S, "field": S, "label": S, "is_standard": B, "declared": S, "observed": S, "mostly": S,
+        "mostly_share": F, "records": I, "filled": I, "distinct": I, "max_length": I, "max_choices": I,
+        "choices": TEXTS,
     },
     personal="choices",
 )
@@ -636,11 +637,11 @@ AUTOMATIONS = _table(
     "one User.com automation the customer rebuilds",
     {"name": S, "trigger": S, "conditions": S, "actions": S, "is_active": B, "notes": S},
 )
-AUTOMATION_COUNT = _table(
-    "automation_count",
+AUTOMATION_CHECK = _table(
+    "automation_check",
     "item",
     "active automations the customer counts in User.com beside those in the inventory",
-    {"item": S, "declared": I, "listed": I, "difference": I},
+    {"item": S, "expected": I, "listed": I, "missing": I},
 )
 SEGMENT_GUIDE = _table(
     "segment_guide",

@@ -89,41 +89,34 @@ class Single:
     def _create(self, op: Op, *, is_open: bool) -> None:
         body, without = resolved(json.loads(op.payload), self._target_ids)
         for attempt in range(1, ATTEMPTS + 1):
-            if is_open and (found := self._finder.find(op.module, op.source_id)):
-                self._done(op, found, body, note=_joined("found by its mark", without))
+            if is_open and self._settled(op, body, without):
                 return
             self._ledger.intend([_intent(op, "POST", f"/{op.module}")])
-            is_open = True
             try:
                 record = self._client.create(op.module, body)
             except Rejected as refusal:
-                self._refused(op, refusal, body, looks=attempt > 1)
+                # After an unclear attempt a refusal may be about the record that attempt made.
+                if not (is_open and self._settled(op, body, without)):
+                    self._ledger.reject(op.op_id, refusal.messages or [str(refusal)])
                 return
             except (Unavailable, DataError) as doubt:
                 if isinstance(doubt, Unavailable) and not doubt.sent:
                     raise
                 self._ledger.unclear([op.op_id], str(doubt))
-                if attempt == ATTEMPTS:
-                    self._settle_last(op, body, doubt)
-                    return
+                is_open = True
+                if attempt == ATTEMPTS and not self._settled(op, body, without):
+                    raise
                 self._sleep(_PAUSE_S * (attempt - 1))
             else:
                 self._done(op, record, body, note=_joined("", without))
                 return
 
-    def _refused(self, op: Op, refusal: Rejected, body: Mapping[str, Any], *, looks: bool) -> None:
-        # After an unclear attempt a refusal may be about the record that attempt made.
-        found = self._finder.find(op.module, op.source_id) if looks else None
-        if found:
-            self._done(op, found, body, note="found by its mark")
-        else:
-            self._ledger.reject(op.op_id, refusal.messages or [str(refusal)])
-
-    def _settle_last(self, op: Op, body: Mapping[str, Any], doubt: Exception) -> None:
+    def _settled(self, op: Op, body: Mapping[str, Any], without: Sequence[str]) -> bool:
+        """Whether an earlier attempt made the record; if so it is done."""
         found = self._finder.find(op.module, op.source_id)
-        if not found:
-            raise doubt
-        self._done(op, found, body, note="found by its mark")
+        if found:
+            self._done(op, found, body, note=_joined("found by its mark", without))
+        return found is not None
 
     def _update(self, op: Op, open_write: Write | None) -> None:
         if op.target_id is None:

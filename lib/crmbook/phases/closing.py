@@ -8,10 +8,22 @@ from typing import Final
 
 import polars as pl
 
+from crmbook import clean, tables
+from crmbook.phases.shape import Decisions, merged, tally
 from crmbook.phases.split import WON
 
+ENTITY: Final = "deal"
+MODULE: Final = "deals"
+STATUS_FIELD: Final = "cf_usercom_deal_status"
+STAGE_FIELD: Final = "cf_usercom_stage"
+IN_PROGRESS: Final = 1
 LOST: Final = 3
-STATUSES: Final = {0: "abandoned", 1: "in progress", WON: "won", LOST: "lost", 4: "archived"}
+STATUSES: Final = {0: "abandoned", IN_PROGRESS: "in progress", WON: "won", LOST: "lost", 4: "archived"}
+FIELD_OF_REFUSAL: Final = {
+    "pipeline_unknown": "pipeline_id",
+    "stage_unknown": "stage_id",
+    "closed_stage_missing": "status",
+}
 FORECAST_OF: Final = {WON: "Closed Won", LOST: "Closed Lost"}
 OPEN: Final = "Open"
 
@@ -74,16 +86,89 @@ def _closed(stages: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def closed_at() -> pl.Expr:
-    """The instant the source says a deal was closed; null for one that is not, whatever its dates say."""
-    return pl.when(pl.col("status") == WON).then("won_at").when(pl.col("status") == LOST).then("lost_at")
+def closed_date(deals: pl.DataFrame, decided: Decisions) -> pl.Series:
+    """The day a won or lost deal was closed where the customer is; null for the others and where none is told."""
+    won, lost = (_unless(decided.leaves(ENTITY, at), at) for at in ("won_at", "lost_at"))
+    at = pl.when(pl.col("status") == WON).then(won).when(pl.col("status") == LOST).then(lost)
+    return deals.select(closed_date=_local(at, decided).dt.date()).to_series()
 
 
-def day(instant: pl.Expr, time_zone: str) -> pl.Expr:
-    """The calendar day of *instant* where the customer is (IANA *time_zone*)."""
-    return instant.dt.convert_time_zone(time_zone).dt.date()
+def _unless(is_left: bool, column: str) -> pl.Expr:
+    return pl.lit(None, dtype=tables.TIME) if is_left else pl.col(column)
 
 
-def has_clock(instant: pl.Expr, time_zone: str) -> pl.Expr:
-    """True where *instant* is not midnight where the customer is: the day alone loses the time."""
-    return (instant.dt.convert_time_zone(time_zone).dt.time() != pl.time(0)).fill_null(False)
+def _local(instant: pl.Expr, decided: Decisions) -> pl.Expr:
+    return instant.dt.convert_time_zone(decided.time_zone)
+
+
+def shown(deals: pl.DataFrame, places: pl.DataFrame, decided: Decisions) -> list[pl.Series]:
+    """The fields that keep a deal's own status and stage, those of them the target gets."""
+    label = pl.when(pl.col("label").str.len_chars() <= clean.TEXT_LENGTH).then("label")
+    kept = {
+        STATUS_FIELD: deals["status"].replace_strict(STATUSES, default=None, return_dtype=pl.String),
+        STAGE_FIELD: places.select(label).to_series(),
+    }
+    return [column.alias(name) for name, column in kept.items() if decided.has_field(MODULE, name)]
+
+
+def changes(deals: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """
+    What was filled in or moved, as `changes` rows.
+
+    *deals* holds the source rows of *after*, in any order, *before* their cells as cleaning left them.
+    """
+    joined = after.join(before, on="source_id", suffix="_before").join(
+        deals, on="source_id", suffix="_source"
+    )
+    counts = joined.select(
+        amount=pl.col("amount_before").is_null(),
+        name=pl.col("name_before").is_null(),
+        currency=pl.col("currency_before") != pl.col("currency"),
+        stage=pl.col("stage_id_source") != pl.col("stage_id"),
+    ).sum()
+    told = {
+        "amount": ("value", "zero_filled"),
+        "name": ("name", "name_filled"),
+        "currency": ("currency", "upper_case"),
+        "stage": ("stage_id", "closed_by_status"),
+    }
+    return tally(
+        tables.CHANGES, ENTITY, ((*told[column], n) for column, n in counts.row(0, named=True).items())
+    )
+
+
+def loss(deals: pl.DataFrame, after: pl.DataFrame, decided: Decisions) -> pl.DataFrame:
+    """
+    What stage, status and dates lose on the way, as `loss` rows.
+
+    A probability is a property of the stage: `deal_stage` counts stages, `deal` the deals that stand in them.
+    A closed deal without a date gets the day of the load from the target (live test): shifted.
+    """
+    rounded = decided.stages.filter("is_rounded")
+    in_rounded = after.join(rounded, on=["pipeline_id", "stage_id"], how="semi").height
+    joined = after.join(deals, on="source_id", suffix="_source")
+    is_moved = pl.col("stage_id_source") != pl.col("stage_id")
+    closed = decided.stages.filter(pl.col("forecast_type") != OPEN)
+    undated = after.filter(pl.col("closed_date").is_null()).join(
+        closed, on=["pipeline_id", "stage_id"], how="semi"
+    )
+    counts = [
+        ("probability", "rounded", in_rounded),
+        ("closed_date", "shifted", undated.height),
+        *(_instant_loss(deals, at, status, decided) for at, status in (("won_at", WON), ("lost_at", LOST))),
+    ]
+    if not decided.has_field(MODULE, STAGE_FIELD):
+        counts.append(("stage_id", "collapsed", joined.filter(is_moved).height))
+    if not decided.has_field(MODULE, STATUS_FIELD):
+        is_lost = ~pl.col("status").is_in(list(FORECAST_OF)) & (pl.col("status") != IN_PROGRESS)
+        counts.append(("status", "collapsed", deals.filter(is_lost).height))
+    of_stages = tally(tables.LOSS, "deal_stage", [("probability", "rounded", rounded.height)])
+    return merged(tables.LOSS, of_stages, tally(tables.LOSS, ENTITY, counts))
+
+
+def _instant_loss(deals: pl.DataFrame, at: str, status: int, decided: Decisions) -> tuple[str, str, int]:
+    """The time of day of a closing: a date can't hold it."""
+    if decided.keeps_in_a_field(ENTITY, at) or decided.leaves(ENTITY, at):
+        return at, "truncated", 0
+    has_clock = _local(pl.col(at), decided).dt.time() != pl.time(0)
+    return at, "truncated", deals.filter((pl.col("status") == status) & has_clock).height

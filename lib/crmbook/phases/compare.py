@@ -1,7 +1,7 @@
 """Does every field of every loaded record say in the target what was loaded?
 
 In: per entity the normalized records, the records as the target tells them, and where each one was found
-(`tables.CLASSES`). Out: DIFFERENCES and FIELD_FIDELITY. One join per entity and one pass per column; only rows
+(`tables.CLASSES`). Out: DIFFERENCES and FIELD_FIDELITY. Keys are joined, columns are compared whole; only rows
 that look different are looked at closely. A difference is what a person would call one: order and repetition in
 tags and choices, case in e-mails and an unset checkbox are none. Of a record that was in the target before
 (`origin` matched) only what was written counts, because the rest is not ours.
@@ -15,7 +15,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.errors import UpstreamError
-from crmbook.phases.target_ids import TargetIds
+from crmbook.phases.target_ids import NO_ID, TargetIds
 
 MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "deal": "deals"}
 LOCATED: Final = ("loaded", "duplicated")
@@ -51,12 +51,11 @@ def compare(
     Raises:
         UpstreamError: a field of the target is of another type than the one that was loaded.
     """
-    parts = [
-        _entity(
-            entity, expected(entity, normalized[entity], classes, crosswalk, ids), actual[entity], ids.labels
-        )
-        for entity in MODULES
-    ]
+    parts = []
+    for entity in MODULES:
+        where = located(classes, crosswalk, entity)
+        ours, theirs = _side_by_side(normalized[entity], actual[entity], where)
+        parts.append(_entity(entity, expected(entity, ours, ids), theirs, ids.labels))
     differences = pl.concat([tables.DIFFERENCES.empty(), *(d for d, _ in parts)])
     fidelity = pl.concat([tables.FIELD_FIDELITY.empty(), *(f for _, f in parts)])
     return Comparison(
@@ -73,54 +72,61 @@ def located(classes: pl.DataFrame, crosswalk: pl.DataFrame, entity: str) -> pl.D
     ).with_columns(pl.col("is_matched").fill_null(value=False))  # fmt: skip
 
 
-def expected(
-    entity: str, normalized: pl.DataFrame, classes: pl.DataFrame, crosswalk: pl.DataFrame, ids: TargetIds
-) -> pl.LazyFrame:
+def expected(entity: str, normalized: pl.DataFrame, ids: TargetIds) -> pl.DataFrame:
     """
-    The located records under the column names of the `actual_*` table, with source_id, target_id, is_matched.
+    *normalized*, row by row, under the column names of the `actual_*` table.
 
     Agents, stages, lifecycles and currencies are ids of the tenant; `is_closed` tells a deal in a closed stage.
     """
-    base = normalized.lazy().join(located(classes, crosswalk, entity).lazy(), on="source_id", how="inner")
-    base = base.with_columns(owner_id=ids.owner_id(pl.col("owner_agent_id")))
+    base = normalized.with_columns(owner_id=ids.owner_id(pl.col("owner_agent_id"))).drop("owner_agent_id")
     if entity == "contact":
-        base = base.join(ids.lifecycles.lazy(), on="lifecycle", how="left") if ids.lifecycles.height else base
-        return base.drop("owner_agent_id", "split", "lifecycle")
+        return base.with_columns(ids.lifecycle_ids(pl.col("lifecycle"))).drop("split", "lifecycle")
     if entity == "deal":
+        keys = ["pipeline_id", "stage_id"]
+        placed = base.select(keys).join(ids.stages, on=keys, how="left", maintain_order="left").drop(keys)
+        placed = placed.with_columns(pl.col("deal_pipeline_id", "deal_stage_id").fill_null(NO_ID))
         return (
-            base.join(ids.stages.lazy(), on=["pipeline_id", "stage_id"], how="left")
-            .with_columns(currency_id=ids.currency_id(pl.col("currency")))
-            .drop("owner_agent_id", "pipeline_id", "stage_id", "currency")
+            base.with_columns(currency_id=ids.currency_id(pl.col("currency")))
+            .drop(*keys, "currency")
+            .hstack(placed)
         )
-    return base.drop("owner_agent_id")
+    return base
+
+
+def _side_by_side(
+    normalized: pl.DataFrame, actual: pl.DataFrame, where: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """
+    The located rows of both frames in the same order, `target_id` and `is_matched` with the first.
+
+    Only the keys are joined; gathering the rows afterwards costs a tenth of joining all their columns.
+    """
+    pairs = (
+        normalized.select("source_id")
+        .with_row_index("ours")
+        .join(where, on="source_id")
+        .join(actual.select("target_id").with_row_index("theirs"), on="target_id")
+        .sort("ours")
+    )
+    return normalized[pairs["ours"]].hstack(pairs.select("target_id", "is_matched")), actual[pairs["theirs"]]
 
 
 def _entity(
-    entity: str, wanted: pl.LazyFrame, actual: pl.DataFrame, labels: Mapping[str, Mapping[int, str]]
+    entity: str, wanted: pl.DataFrame, there: pl.DataFrame, labels: Mapping[str, Mapping[int, str]]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    there = actual.rename({"source_id": MARK})
-    schema = wanted.collect_schema()
+    there = there.rename({"source_id": MARK})
     fields = [
-        name for name in schema.names() if name not in _STRUCTURE and name not in ("is_matched", "is_closed")
+        name for name in wanted.columns if name not in _STRUCTURE and name not in ("is_matched", "is_closed")
     ]
     absent = [name for name in fields if name not in there.columns]
-    there = there.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent)
-    _check_types(MODULES[entity], fields, schema, there.schema)
-    joined = wanted.join(
-        there.lazy().select("target_id", *(pl.col(f).alias(_ACTUAL + f) for f in fields)),
-        on="target_id",
-        how="inner",
-    )
-    looks_equal = [_looks_equal(f, schema[f]) for f in fields]
-    counts, suspects = pl.collect_all(
-        [
-            joined.select((_is_told(f, schema[f])).sum().alias(f) for f in fields),
-            joined.filter(~pl.all_horizontal(looks_equal)),
-        ]
-    )
+    there = there.with_columns(pl.lit(None, wanted.schema[name]).alias(name) for name in absent)
+    _check_types(MODULES[entity], fields, wanted.schema, there.schema)
+    both = wanted.hstack(there.select(pl.col(f).alias(_ACTUAL + f) for f in fields))
+    told = both.select(_is_told(f, both.schema[f]).sum().alias(f) for f in fields)
+    suspects = both.filter(~pl.all_horizontal(_looks_equal(f, both.schema[f]) for f in fields))
     found = [part for f in fields for part in _differences(entity, suspects, f, labels.get(f))]
     differences = pl.concat([tables.DIFFERENCES.empty(), *found])
-    return differences, _fidelity(entity, counts, differences)
+    return differences, _fidelity(entity, told, differences)
 
 
 def _check_types(module: str, fields: Sequence[str], ours: pl.Schema, theirs: pl.Schema) -> None:

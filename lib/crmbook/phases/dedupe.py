@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from crmbook import tables
+from crmbook.phases.shape import tally
+
 
 def id_order(column: str = "source_id") -> list[pl.Expr]:
     """Sort keys that put ids in numeric order, and ids that are no numbers behind them."""
@@ -26,14 +29,14 @@ def filled_cells(columns: Sequence[str], schema: pl.Schema) -> pl.Expr:
     )
 
 
-def merges(rows: pl.DataFrame, *, key: Sequence[str], rank: Sequence[pl.Expr], rule: str, entity: str) -> pl.DataFrame:
+def merges(
+    rows: pl.DataFrame, *, key: Sequence[str], rank: Sequence[pl.Expr], rule: str, entity: str
+) -> pl.DataFrame:
     """
     One row per record that lives on in another: the shape of `tables.MERGES`.
 
-    Args:
-        rows: one row per `source_id` with the *key* columns and whatever *rank* reads.
-        key: equal in all of these (none null) means the same record.
-        rank: sort keys, best record first; must tell any two rows apart.
+    *rows* has one row per `source_id`. Equal in all *key* columns, none of them null, means the same record.
+    *rank* are sort keys, best record first; they must tell any two rows apart.
     """
     return (
         _repeated(rows, key)
@@ -56,12 +59,9 @@ def fold(
     """
     *rows* without the merged ones, each survivor completed from them in order of *rank*.
 
-    Args:
-        own: columns in which a survivor never takes another record's value, and no difference counts.
-
-    Returns:
-        The remaining rows; per column the survivors that took something over; per column the merged
-        records whose own value is gone.
+    In the columns *own* a survivor never takes another record's value, and no difference counts. Returned
+    beside the rows: per column the survivors that took something over, and per column the merged records
+    whose own value is gone.
     """
     if merges.is_empty():
         return rows, {}, {}
@@ -96,3 +96,17 @@ def _compared(rows: pl.DataFrame, folded: pl.DataFrame, tests: list[pl.Expr]) ->
     joined = rows.join(folded, on="survivor_id", suffix="_kept")
     counts = joined.select(tests).sum().row(0, named=True)
     return {column: n for column, n in counts.items() if n}
+
+
+def taken_over(entity: str, filled: dict[str, int]) -> pl.DataFrame:
+    """`changes` rows for the survivors that took something over, per target column (helpers without `_`)."""
+    return tally(
+        tables.CHANGES,
+        entity,
+        ((column.lstrip("_"), "filled_from_merged", n) for column, n in filled.items()),
+    )
+
+
+def collapsed(entity: str, gone: dict[str, int]) -> pl.DataFrame:
+    """`loss` rows for the merged records whose own value is gone, per target column."""
+    return tally(tables.LOSS, entity, ((column.lstrip("_"), "collapsed", n) for column, n in gone.items()))

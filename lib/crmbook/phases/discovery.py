@@ -120,11 +120,16 @@ def _plain(values: pl.Series) -> dict[str, object]:
         length = _longest(present.cast(pl.String))
         return _facts(observed=observed, filled=present.len(), distinct=present.n_unique(), max_length=length)
     present = values.filter(values.to_frame().select(kinds.filled(pl.col(values.name))).to_series())
-    observed = kinds.observe(present)
+    observed, mostly, share = kinds.observe(present)
     if observed in ("choice", "choices"):
         return _chosen(present, observed)
     facts = _facts(
-        observed=observed, filled=present.len(), distinct=present.n_unique(), max_length=_longest(present)
+        observed=observed,
+        mostly=mostly,
+        share=share,
+        filled=present.len(),
+        distinct=present.n_unique(),
+        max_length=_longest(present),
     )
     if values.name in ("gender", "status"):
         return _chosen(present, "choice")
@@ -160,9 +165,13 @@ def _facts(
     max_length: int,
     max_choices: int = 0,
     choices: list[str] | None = None,
+    mostly: str = "",
+    share: float = 1.0,
 ) -> dict[str, object]:
     return {
         "observed": observed,
+        "mostly": mostly or observed,
+        "mostly_share": share,
         "filled": filled,
         "distinct": distinct,
         "max_length": max_length,

@@ -68,7 +68,7 @@ def link_classes(
 def source_links(contacts: pl.DataFrame, deals: pl.DataFrame) -> dict[str, int]:
     """How many relations the source records (`source_contacts`, `source_deals`) hold, counted from them alone."""
     people = deals.select(
-        pl.concat_list("contact_id", pl.col("participants").fill_null([])).list.drop_nulls()
+        pl.concat_list(pl.concat_list("contact_id"), pl.col("participants").fill_null([])).list.drop_nulls()
     )
     return {
         "contact_account": _total(contacts["company_ids"]),
@@ -138,7 +138,8 @@ def _with_primary(placed: pl.DataFrame, contacts: pl.DataFrame, actual: pl.DataF
     marked = actual.select(from_target="target_id", marked=pl.col("primary_account_id").cast(pl.Int64))
     both = placed.join(first, on="kept_from", how="left").join(marked, on="from_target", how="left")
     return both.with_columns(
-        is_first=pl.col("kept_to").eq_missing("first"), is_marked=pl.col("to_target").eq_missing("marked")
+        is_first=pl.col("kept_to").eq_missing(pl.col("first")),
+        is_marked=pl.col("to_target").eq_missing(pl.col("marked")),
     )
 
 
@@ -156,9 +157,9 @@ def _judged(placed: pl.DataFrame, there: pl.DataFrame, start: str, end: str) -> 
         (pl.col("is_there").is_null(), "missing", pl.lit(no_link)),
         (wrong, "wrong_primary", which),
         (pl.col("is_stand_in"), "repointed", pl.lit("the admin stands in for the owner")),
-        (pl.col("state") == "repointed", "repointed", pl.col("reason")),
+        (pl.col("state") == "repointed", "repointed", pl.format("now {} to {}", "kept_from", "kept_to")),
     ]
-    name, reason = pl.lit("found"), pl.lit(None, pl.String)
+    name, reason = pl.lit("found"), pl.lit("")
     for condition, verdict, why in reversed(verdicts):
         name = pl.when(condition).then(pl.lit(verdict)).otherwise(name)
         reason = pl.when(condition).then(why).otherwise(reason)

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import tables
+from crmbook import clean, tables
 
 NOT_IN_SOURCE: Final = "not in the source"
 _ENDS: Final = {
@@ -39,7 +39,12 @@ def fate(
     return (
         source.lazy()
         .select("source_id")
-        .join(merges.lazy().select("source_id", "survivor_id"), on="source_id", how="left", maintain_order="left")
+        .join(
+            merges.lazy().select("source_id", "survivor_id"),
+            on="source_id",
+            how="left",
+            maintain_order="left",
+        )
         .join(why.lazy(), on="source_id", how="left", maintain_order="left")
         .select(
             "source_id",
@@ -57,6 +62,17 @@ def agents(owners: pl.DataFrame) -> pl.DataFrame:
         kept_id=pl.when("is_known").then("agent_id"),
         reason=pl.when("is_known").then(pl.lit("")).otherwise(pl.lit("agent not in the agents list")),
     )
+
+
+def listed(ids: pl.Series, *, is_left: bool = False) -> pl.Series:
+    """A list column without blanks and repeats, never null; empty throughout where it *is_left* behind."""
+    filled = clean.filled(pl.col(ids.name)).fill_null([])
+    return unless(is_left, ids).to_frame().select(filled).to_series()
+
+
+def unless(is_left: bool, column: pl.Series) -> pl.Series:
+    """*column*, or nulls where it *is_left* behind."""
+    return column.clear(len(column)) if is_left else column
 
 
 def repointed(rows: pl.DataFrame, column: str, fate: pl.DataFrame) -> pl.DataFrame:
@@ -103,20 +119,29 @@ def relations(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _several(rows: pl.DataFrame, relation: str, ids: pl.Expr, first: pl.Expr) -> pl.LazyFrame:
-    listed = rows.lazy().select(relation=pl.lit(relation), from_id="source_id", to_id=ids, first=first).explode("to_id")
-    return listed.select("relation", "from_id", "to_id", is_primary=pl.col("to_id").eq_missing(pl.col("first")))
+    listed = (
+        rows.lazy()
+        .select(relation=pl.lit(relation), from_id="source_id", to_id=ids, first=first)
+        .explode("to_id")
+    )
+    return listed.select(
+        "relation", "from_id", "to_id", is_primary=pl.col("to_id").eq_missing(pl.col("first"))
+    )
 
 
 def _single(rows: pl.DataFrame, relation: str, column: str) -> pl.LazyFrame:
     return rows.lazy().select(relation=pl.lit(relation), from_id="source_id", to_id=column, is_primary=True)
 
 
-def resolve(relations: pl.DataFrame, *, fates: dict[str, pl.DataFrame], owners: dict[str, pl.DataFrame]) -> pl.DataFrame:
+def resolve(
+    relations: pl.DataFrame, *, fates: dict[str, pl.DataFrame], owners: dict[str, pl.DataFrame]
+) -> pl.DataFrame:
     """
     *relations* with their outcome: the shape of `tables.LINKS`, without key checks.
 
     Args:
         fates: `fate` of contact, company, deal and agent.
+        relations: as `relations` lists them.
         owners: of contact and deal, the target-shaped rows: a merged record's owner counts only where the
             survivor has the same.
     """
@@ -168,9 +193,22 @@ def _same_owner(ends: pl.LazyFrame, rows: pl.DataFrame) -> pl.LazyFrame:
         ends.join(owner, on="kept_from", how="left", maintain_order="left")
         .with_columns(
             kept_to=pl.when(~is_other).then("kept_to"),
-            to_reason=pl.when(is_other).then(pl.lit("the surviving record has another owner")).otherwise("to_reason"),
+            to_reason=pl.when(is_other)
+            .then(pl.lit("the surviving record has another owner"))
+            .otherwise("to_reason"),
         )
         .drop("owner")
+    )
+
+
+def left_behind(links: pl.DataFrame, relations: list[str]) -> pl.DataFrame:
+    """*links* in which the *relations* the mapping leaves behind are dropped."""
+    is_left = pl.col("relation").is_in(relations)
+    return links.with_columns(
+        kept_from=pl.when(~is_left).then("kept_from"),
+        kept_to=pl.when(~is_left).then("kept_to"),
+        state=pl.when(is_left).then(pl.lit("dropped")).otherwise("state"),
+        reason=pl.when(is_left).then(pl.lit("left behind by the mapping")).otherwise("reason"),
     )
 
 

@@ -58,7 +58,8 @@ def plan(
 
     Raises:
         UpstreamError: a stage, currency, lifecycle stage, field or choice is not in the target, the
-            administrator is not an active user, or a link points to a record that is not loaded.
+            administrator is not an active user, a link points to a record that is not loaded, or a record
+            does not carry its source id.
     """
     known = dict(capabilities.select("capability", "value").iter_rows())
     shapes = {
@@ -74,6 +75,7 @@ def plan(
     statuses = resolving.status_ids(contacts, target_statuses)
     placed = resolving.placed_deals(deals, stages, target_stages, target_currencies)
     resolving.check_links(sales_accounts, contacts, deals)
+    resolving.check_marks(sales_accounts, contacts, deals)
     ops = [
         *_account_ops(sales_accounts, shapes["sales_accounts"], users, found["company"]),
         *_contact_ops(contacts, shapes["contacts"], users, found["contact"], statuses),

@@ -14,9 +14,23 @@ import polars as pl
 
 from crmbook import clean
 from crmbook.phases import kinds
-from crmbook.phases.standard_map import MODULES, PLACES, STRUCTURAL, SYNONYMS, Place
+from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS, PLACES, STRUCTURAL, SYNONYMS, Place
 
 Field = dict[str, Any]
+_MATCH_RULES: Final = {
+    "website": "url",
+    "number_of_employees": "integer",
+    "phone": "phone",
+    "work_number": "phone",
+}
+EMPTY: Final = "empty in every record"
+CONSTANT: Final = "the same on every record"
+UNKNOWN: Final = "this version does not know the field"
+# The reasons a proposal leaves a field behind; a `skip` with another reason is a person's.
+LEFT_BEHIND: Final = frozenset(
+    {EMPTY, CONSTANT, UNKNOWN}
+    | {p.why for places in PLACES.values() for p in places.values() if not p.target}
+)
 _FOLDS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe"})
 
 
@@ -56,14 +70,29 @@ def proposals(fields: pl.DataFrame) -> list[Proposal]:
     for entity in MODULES:
         rows = fields.filter(pl.col("entity") == entity).sort("field").to_dicts()
         standard = [r for r in rows if r["is_standard"]]
-        targets = _Targets(custom={fold(api[3:]) for api in STRUCTURAL.get(MODULES[entity], {})})
+        targets = _Targets(custom={fold(api[3:]) for api in STRUCTURAL[MODULES[entity]]})
         own = [_standard(r, PLACES[entity].get(r["field"])) for r in standard]
         for proposal in own:
-            (targets.custom if proposal.label else targets.standard).add(fold(proposal.label) or proposal.target_field)
+            (targets.custom if proposal.label else targets.standard).add(
+                fold(proposal.label) or proposal.target_field
+            )
         custom = [r for r in rows if not r["is_standard"]]
         matches = _matches(entity, custom, targets)
         made += own + [matches.get(r["field"]) or _custom(r, targets) for r in custom]
     return sorted(made, key=lambda p: (p.entity, p.source_field))
+
+
+def structural_fields(fields: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """Custom fields no decision names: (module, api name, type), for the entities that have records."""
+    rows = {(r["entity"], r["field"]): r for r in fields.iter_rows(named=True)}
+    present = [
+        MODULES[entity] for (entity, name), row in rows.items() if name == "source_id" and row["filled"]
+    ]
+    made = [(module, api, kind) for module in present for api, kind in STRUCTURAL[module].items()]
+    numbers = rows.get(("company", "phone_numbers"))
+    if numbers and numbers["max_choices"] > 1:
+        made.append(("sales_accounts", PHONE_NUMBERS, "text"))
+    return made
 
 
 def api_name(label: str) -> str:
@@ -84,13 +113,13 @@ def label_of(name: str) -> str:
 
 def _standard(row: Field, place: Place | None) -> Proposal:
     if place is None:
-        return _skip(row, "this version does not know the field")
+        return _skip(row, UNKNOWN)
     if not row["filled"]:
-        return _skip(row, "empty in every record")
+        return _skip(row, EMPTY)
     if not place.target:
         return _skip(row, place.why)
     if place.technical and row["filled"] == row["records"] and row["distinct"] == 1:
-        return _skip(row, "the same on every record")
+        return _skip(row, CONSTANT)
     rule = place.rule
     if rule == "text" and row["max_length"] > clean.TEXT_LENGTH:
         rule = "textarea"
@@ -99,7 +128,16 @@ def _standard(row: Field, place: Place | None) -> Proposal:
     if not place.is_custom and place.why == "same meaning":
         reason = f"same meaning: {row['field'].replace('_', ' ')} → {place.target}"
     confidence = 0.9 if place.is_custom else 1.0
-    return Proposal(row["entity"], row["field"], place.target, rule, "proposed", confidence, f"{reason}; {_fill(row)}", label)
+    return Proposal(
+        row["entity"],
+        row["field"],
+        place.target,
+        rule,
+        "proposed",
+        confidence,
+        f"{reason}; {_fill(row)}",
+        label,
+    )
 
 
 def _matches(entity: str, rows: list[Field], targets: _Targets) -> dict[str, Proposal]:
@@ -112,23 +150,34 @@ def _matches(entity: str, rows: list[Field], targets: _Targets) -> dict[str, Pro
         fitting = [r for r in named if r["field"] not in found and _fits(r, target, accepted)]
         if fitting:
             best = max(fitting, key=lambda r: (r["filled"], r["field"]))
-            rule = {"website": "url", "number_of_employees": "integer", "phone": "phone", "work_number": "phone"}.get(target, "copy")
-            reason = f"same meaning: {label_of(best['label'])} → {target}; every value is {_article(best['observed'])}; {_fill(best)}"
-            found[best["field"]] = Proposal(entity, best["field"], target, rule, "proposed", 0.95, reason)
+            found[best["field"]] = _match(best, target)
             targets.standard.add(target)
     return found
 
 
+def _match(row: Field, target: str) -> Proposal:
+    share = row["mostly_share"]
+    values = "every value is" if share == 1 else f"{share:.0%} of the values are"
+    reason = (
+        f"same meaning: {label_of(row['label'])} → {target}; {values} {_article(row['mostly'])}; {_fill(row)}"
+    )
+    rule = _MATCH_RULES.get(target, "copy")
+    return Proposal(row["entity"], row["field"], target, rule, "proposed", round(0.95 * share, 2), reason)
+
+
 def _fits(row: Field, target: str, accepted: tuple[str, ...]) -> bool:
     longest = clean.PHONE_LENGTH if target in ("phone", "work_number") else clean.STANDARD_LENGTH
-    return row["observed"] in accepted and row["max_length"] <= longest and row["max_choices"] <= 1
+    return row["mostly"] in accepted and row["max_length"] <= longest and row["max_choices"] <= 1
 
 
 def _custom(row: Field, targets: _Targets) -> Proposal:
     if not row["filled"]:
-        return _skip(row, "empty in every record")
+        return _skip(row, EMPTY)
     rule = kinds.rule_for(
-        declared=row["declared"], observed=row["observed"], distinct=row["distinct"], max_length=row["max_length"]
+        declared=row["declared"],
+        observed=row["observed"],
+        distinct=row["distinct"],
+        max_length=row["max_length"],
     )
     label = targets.free_label(label_of(row["label"]))
     declared, observed = row["declared"] or "not declared", row["observed"]

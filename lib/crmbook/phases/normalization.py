@@ -1,72 +1,45 @@
 """Target-shaped records from the source's, and an account of every record that is not there.
 
 In: the source tables of 01 and the decisions of 02. Out: accounts, contacts and deals as they will be
-written, every relation with its outcome, and rejects, exclusions, merges, changes and losses. Companies
+written, every relation with its outcome, and rejects, exclusions, merges, changes and losses. Companies come
 first, because contacts point to the survivors among them; deals last. Rows in = rows out + merged + rejected
 + excluded, per entity.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
-from crmbook import clean, parse, tables
-from crmbook.phases import closing, dedupe, people, split
+from crmbook import tables
 from crmbook.phases import links as linking
-from crmbook.phases.shape import Shaped, cells, completed, is_carried, merged, rejected, tally
+from crmbook.phases import opportunities, organizations, people
+from crmbook.phases.opportunities import deals
+from crmbook.phases.organizations import accounts
+from crmbook.phases.people import contacts
+from crmbook.phases.shape import Decisions, Policy, Shaped, merged
 
-_OWN: Final = ("source_id", "external_id", "cf_usercom_original_id", "email")
-_RELATION_FIELDS: Final = {
-    "contact_account": [("contact", "company_ids")],
-    "deal_contact": [("deal", "contact_id")],
-    "deal_account": [("deal", "company_id")],
-    "contact_owner": [("contact", "assigned_to")],
-    "deal_owner": [("deal", "assigned_to")],
+__all__ = [
+    "Decisions",
+    "Normalized",
+    "Policy",
+    "Shaped",
+    "accounts",
+    "balance",
+    "contacts",
+    "deals",
+    "links",
+    "normalize",
+    "reasons",
+    "splits",
+]
+
+_FIELD_OF: Final = {
+    "contact_account": ("contact", "company_ids"),
+    "deal_account": ("deal", "company_id"),
+    "contact_owner": ("contact", "assigned_to"),
+    "deal_owner": ("deal", "assigned_to"),
 }
-
-
-class Policy(Protocol):
-    """The customer's choices this phase reads (customer.toml)."""
-
-    @property
-    def contact_without_email(self) -> str: ...
-    @property
-    def duplicate_email(self) -> str: ...
-    @property
-    def duplicate_account(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """
-    What was decided before this phase: the tables of 02 and the customer's policy.
-
-    `time_zone` is the customer's (IANA); `account_name_unique` what the target was measured to enforce.
-    """
-
-    mapping: pl.DataFrame
-    custom_fields: pl.DataFrame
-    choices: pl.DataFrame
-    stages: pl.DataFrame
-    owners: pl.DataFrame
-    policy: Policy
-    time_zone: str
-    account_name_unique: bool
-
-    def has_field(self, module: str, api_name: str) -> bool:
-        return not self.custom_fields.filter(
-            pl.col("module") == module, pl.col("api_name") == api_name
-        ).is_empty()
-
-    def goes_to_a_field(self, entity: str, source_field: str) -> bool:
-        return not self.mapping.filter(
-            pl.col("entity") == entity,
-            pl.col("source_field") == source_field,
-            pl.col("target_field").str.starts_with("cf_"),
-            pl.col("decision") != "skip",
-        ).is_empty()
 
 
 @dataclass(frozen=True)
@@ -83,3 +56,94 @@ class Normalized:
     changes: pl.DataFrame
     loss: pl.DataFrame
     balance: pl.DataFrame
+
+
+def links(
+    source_contacts: pl.DataFrame,
+    source_deals: pl.DataFrame,
+    decided: Decisions,
+    *,
+    accounts: Shaped,
+    contacts: Shaped,
+    deals: Shaped,
+) -> pl.DataFrame:
+    """Every relation of the source with its outcome: `tables.LINKS`."""
+    resolved = linking.resolve(
+        linking.relations(source_contacts, source_deals),
+        fates={
+            "contact": contacts.fate,
+            "company": accounts.fate,
+            "deal": deals.fate,
+            "agent": linking.agents(decided.owners),
+        },
+        owners={"contact": contacts.rows, "deal": deals.rows},
+    )
+    left = [relation for relation, field in _FIELD_OF.items() if decided.leaves(*field)]
+    return linking.with_primary(linking.left_behind(resolved, left), contacts.rows)
+
+
+def balance(sources: dict[str, pl.DataFrame], shaped: dict[str, Shaped]) -> pl.DataFrame:
+    """Rows in beside rows out, merged, rejected and excluded, per entity: `tables.BALANCE`."""
+    rows = []
+    for entity, part in shaped.items():
+        out = part.rows.height
+        rejected_ids = part.rejects.filter("is_blocking")["source_id"].n_unique()
+        counts = (out, part.merges.height, rejected_ids, part.excluded.height)
+        rows.append((entity, sources[entity].height, *counts, sources[entity].height - sum(counts)))
+    return tables.conform(pl.DataFrame(rows, schema=tables.BALANCE.columns, orient="row"), tables.BALANCE)
+
+
+def normalize(
+    *,
+    contacts: pl.DataFrame,
+    companies: pl.DataFrame,
+    deals: pl.DataFrame,
+    mapping: pl.DataFrame,
+    custom_fields: pl.DataFrame,
+    choices: pl.DataFrame,
+    stages: pl.DataFrame,
+    owners: pl.DataFrame,
+    policy: Policy,
+    time_zone: str,
+    account_name_unique: bool,
+) -> Normalized:
+    """The whole of 04 at once: the source tables under the decisions of 02 (see `Decisions`)."""
+    decided = Decisions(
+        mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique
+    )
+    account_part = organizations.accounts(companies, decided)
+    contact_part = people.contacts(contacts, decided, source_deals=deals, accounts=account_part)
+    deal_part = opportunities.deals(deals, decided, accounts=account_part, contacts=contact_part)
+    parts = {"company": account_part, "contact": contact_part, "deal": deal_part}
+    return Normalized(
+        sales_accounts=account_part.rows,
+        contacts=contact_part.rows,
+        deals=deal_part.rows,
+        links=links(contacts, deals, decided, accounts=account_part, contacts=contact_part, deals=deal_part),
+        rejects=merged(tables.REJECTS, *(p.rejects for p in parts.values())),
+        excluded=merged(tables.EXCLUDED, *(p.excluded for p in parts.values())),
+        merges=merged(tables.MERGES, *(p.merges for p in parts.values())),
+        changes=merged(tables.CHANGES, *(p.changes for p in parts.values())),
+        loss=merged(tables.LOSS, *(p.loss for p in parts.values())),
+        balance=balance({"company": companies, "contact": contacts, "deal": deals}, parts),
+    )
+
+
+def reasons(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Records per (entity, rule, field), worst first: `is_blocking`, `records`."""
+    return (
+        rejects.group_by("entity", "rule", "field", "is_blocking")
+        .agg(records=pl.col("source_id").n_unique().cast(pl.Int64))
+        .sort(
+            "is_blocking", "records", "entity", "rule", "field", descending=[True, True, False, False, False]
+        )
+    )
+
+
+def splits(contacts: pl.DataFrame) -> pl.DataFrame:
+    """Contacts per (split, lifecycle): `contacts`."""
+    return (
+        contacts.group_by("split", "lifecycle")
+        .agg(contacts=pl.len().cast(pl.Int64))
+        .sort("split", "lifecycle")
+    )

@@ -19,7 +19,7 @@ from crmbook.errors import UpstreamError
 
 Encode = Callable[[Any], Any]
 
-ONE_OF: Final = ("dropdown", "radio")
+ONE_OF: Final = ("dropdown", "radio")  # a radio button always takes its label (vendor docs)
 SEVERAL: Final = ("multi_select_dropdown",)
 
 CHOICE_WRITES: Final = ("label", "id")
@@ -102,6 +102,8 @@ def _encoding(
         return _plain
     _check_choices(values, module, field)
     ids = dict(zip(field["choices"], map(_id, field["choice_ids"]), strict=False))
+    if kind == "radio":
+        return _plain
     if kind in ONE_OF:
         how = _measured(capabilities, "choice_write", CHOICE_WRITES, module, field["api_name"])
         return ids.__getitem__ if how == "id" else _plain

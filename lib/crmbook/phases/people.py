@@ -1,17 +1,108 @@
-"""What makes a contact of a User.com user: who is left out, which address and which names it gets.
+"""Users as contacts: who is left out, who is the same person, and what address and names the others get.
 
-Every function adds to or reads from a frame with one row per contact; none drops a row.
+Who can't be identified has no place in the target; whoever has no valid address only under a policy that makes
+one up and says so. No name is invented but the last name of someone who has none.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from crmbook import clean
+from crmbook import clean, tables
+from crmbook.phases import dedupe, split
+from crmbook.phases.links import fate as fate_of
+from crmbook.phases.links import listed, repointed, unless
+from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tally
 
+ENTITY: Final = "contact"
 PLACEHOLDER_DOMAIN: Final = "placeholder.invalid"
 PLACEHOLDER_TAG: Final = "no-email"
-_LAST_WORD: Final = r"(?s)^(?:(.*\S)\s+)?(\S+)$"
+_OWN: Final = ("source_id", "external_id", "cf_usercom_original_id", "email")
+_HELPERS: Final = ("_name", "_seen", "_filled", "_email")
+_LAST_WORD: Final = "^(?:(.*) )?([^ ]+)$"
+_FITTING_WORDS: Final = "^(?:(.{1,255}) )?(.{1,255})$"
+
+
+def contacts(
+    source: pl.DataFrame, decided: Decisions, *, source_deals: pl.DataFrame, accounts: Shaped
+) -> Shaped:
+    """
+    Contacts of *source* (`tables.SOURCE_CONTACTS`), their fate, and what happened on the way.
+
+    Who can't be identified is excluded. Without a valid e-mail address a contact is rejected, or gets a
+    placeholder, as the policy says. One address is one contact, whatever its case: the fullest record, then
+    the one last seen, then the lowest id. The split looks at everything that was merged into a contact.
+    """
+    why = exclusion()
+    excluded = source.select(entity=pl.lit(ENTITY), source_id="source_id", reason=why).drop_nulls("reason")
+    included = source.filter(why.is_null())
+    shaped = cells(included, entity=ENTITY, decided=decided, table=tables.CONTACTS)
+    rows = _contact_structure(shaped.rows, included, decided, accounts)
+    rows, rejects = addressed(rows, shaped.rejects, decided.policy.contact_without_email)
+    rows = rows.with_columns(_email=clean.email_key(pl.col("email")), _filled=_filled(rows))
+    twins = dedupe.merges(rows, key=["_email"], rank=_rank(), rule="email", entity=ENTITY)
+    if decided.policy.duplicate_email == "reject":
+        refused = twins.select("source_id", rule=pl.lit("email_duplicate"), field=pl.lit("email"))
+        rejects = merged(tables.REJECTS, rejects, rejected(ENTITY, [refused], is_blocking=True))
+        rows, twins = (
+            rows.join(twins, on="source_id", how="anti", maintain_order="left"),
+            tables.MERGES.empty(),
+        )
+    rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
+    rows, told = named(rows, "_name")
+    fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
+    rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals), fate))
+    return Shaped(
+        rows=tables.conform(rows.drop(_HELPERS), tables.CONTACTS),
+        fate=fate,
+        rejects=merged(tables.REJECTS, rejects, told.rejects),
+        excluded=tables.conform(excluded, tables.EXCLUDED),
+        merges=tables.conform(twins, tables.MERGES),
+        changes=merged(tables.CHANGES, shaped.changes, told.changes, dedupe.taken_over(ENTITY, filled)),
+        loss=merged(tables.LOSS, shaped.loss, told.loss, dedupe.collapsed(ENTITY, collapsed)),
+    )
+
+
+def _contact_structure(
+    rows: pl.DataFrame, source: pl.DataFrame, decided: Decisions, accounts: Shaped
+) -> pl.DataFrame:
+    ids = source["source_id"]
+    made = rows.with_columns(
+        external_id=ids,
+        cf_usercom_original_id=ids,
+        owner_agent_id=unless(decided.leaves(ENTITY, "assigned_to"), source["assigned_to"]),
+        tags=listed(source["tags"], is_left=decided.leaves(ENTITY, "tags")),
+        account_ids=listed(source["company_ids"], is_left=decided.leaves(ENTITY, "company_ids")),
+        _name=unless(decided.leaves(ENTITY, "name"), source["name"]),
+        _seen=source["last_seen"],
+    )
+    return repointed(made, "account_ids", accounts.fate)
+
+
+def _filled(rows: pl.DataFrame) -> pl.Expr:
+    return dedupe.filled_cells([c for c in rows.columns if c not in (*_OWN, "_seen")], rows.schema)
+
+
+def _rank() -> list[pl.Expr]:
+    long_ago = 2**62
+    return [
+        pl.col("_filled").neg(),
+        pl.col("_seen").dt.epoch("us").neg().fill_null(long_ago),
+        *dedupe.id_order(),
+    ]
+
+
+def _sided(rows: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
+    side = split.side(has_deal=pl.col("has_deal"), is_engaged=pl.col("is_engaged"))
+    return (
+        rows.lazy()
+        .join(evidence.lazy(), on="source_id", how="left", maintain_order="left")
+        .with_columns(split=side)
+        .with_columns(lifecycle=split.lifecycle(split=pl.col("split"), has_won=pl.col("has_won")))
+        .drop("has_deal", "has_won", "is_engaged")
+        .collect()
+    )
 
 
 def exclusion() -> pl.Expr:
@@ -24,42 +115,84 @@ def exclusion() -> pl.Expr:
     is_identified = pl.any_horizontal(
         clean.trimmed(pl.col(c)).is_not_null() for c in ("email", "phone_number", "custom_id")
     )
-    has_push = pl.col("web_push_subscription").fill_null(False) | clean.trimmed(pl.col("fcm_key")).is_not_null()
-    reason = pl.when(pl.col("last_heard").is_not_null()).then(pl.lit("chat_only"))
-    reason = reason.when(has_push).then(pl.lit("push_only")).otherwise(pl.lit("unidentified"))
-    return pl.when(~is_identified).then(reason)
+    has_push = pl.col("web_push_subscription").fill_null(False) | pl.col("fcm_key").fill_null(False)
+    is_chat = pl.col("last_heard").is_not_null()
+    reason = pl.when(is_chat).then(pl.lit("chat_only")).when(has_push).then(pl.lit("push_only"))
+    return pl.when(~is_identified).then(reason.otherwise(pl.lit("unidentified")))
 
 
-def with_placeholders(rows: pl.DataFrame) -> pl.DataFrame:
-    """*rows* in which whoever lacks `email` has an address that reaches nobody, and the tag that says so."""
+def addressed(
+    rows: pl.DataFrame, rejects: pl.DataFrame, without_email: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """
+    *rows* that have an address, and *rejects* with a blocking row for each of the others.
+
+    Under the policy `placeholder` all rows stay: whoever lacks an address gets one that reaches nobody, and
+    the tag that says so. Else the reason is `email_invalid` where there was a text, `email_missing` where not.
+    """
+    if without_email == "placeholder":
+        return _with_placeholders(rows), rejects
+    lacking = rows.filter(pl.col("email").is_null()).select("source_id")
+    is_refused = (pl.col("rule") == "email_invalid") & (pl.col("field") == "email")
+    told = rejects.with_columns(is_blocking=pl.col("is_blocking") | is_refused)
+    silent = lacking.join(rejects.filter(is_refused), on="source_id", how="anti").select(
+        "source_id", rule=pl.lit("email_missing"), field=pl.lit("email")
+    )
+    kept = rows.filter(pl.col("email").is_not_null())
+    return kept, merged(tables.REJECTS, told, rejected(ENTITY, [silent], is_blocking=True))
+
+
+def _with_placeholders(rows: pl.DataFrame) -> pl.DataFrame:
     lacks = pl.col("email").is_null()
     address = pl.concat_str(pl.lit("usercom-"), "source_id", pl.lit(f"@{PLACEHOLDER_DOMAIN}"))
     tagged = pl.concat_list("tags", pl.lit([PLACEHOLDER_TAG])).list.unique(maintain_order=True)
     return rows.with_columns(
-        email=pl.when(lacks).then(address).otherwise("email"), tags=pl.when(lacks).then(tagged).otherwise("tags")
+        email=pl.when(lacks).then(address).otherwise("email"),
+        tags=pl.when(lacks).then(tagged).otherwise("tags"),
     )
 
 
-def with_names(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    """
-    *rows* with `first_name` and `last_name` made of the column *name*.
+@dataclass(frozen=True)
+class Told:
+    """What naming cost: non-blocking rejects, changes and losses."""
 
-    The last word is the last name, whatever stands before it the first name. The target wants a last name
-    (vendor docs): where there is none, or one of more than 255 characters, it is what stands before the @ of
-    `email`.
+    rejects: pl.DataFrame
+    changes: pl.DataFrame
+    loss: pl.DataFrame
+
+
+def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
     """
-    words = clean.trimmed(pl.col(name)).str.extract_groups(_LAST_WORD).struct
-    first, last = (_fitting(words.field(part)) for part in ("1", "2"))
-    return rows.with_columns(
-        first_name=first, last_name=pl.coalesce(last, pl.col("email").str.extract("^(.*)@"))
+    *rows* with `first_name` and `last_name` made of the column *name*, and what that cost.
+
+    The last word is the last name, whatever stands before it the first name, single blanks between. Where that
+    is more than 255 characters, more words go to the last name; a name that fits in no way is cut and told.
+    The target wants a last name (vendor docs): where there is none, it is what stands before
+    the @ of `email`.
+    """
+    room = clean.STANDARD_LENGTH
+    whole = clean.composed(pl.col(name)).str.replace_all(r"\s+", " ")
+    first, last = _parts(whole, _LAST_WORD)
+    is_long = pl.max_horizontal(first.str.len_chars(), last.str.len_chars()) > room
+    fitting_first, fitting_last = _parts(pl.when(is_long).then(whole), _FITTING_WORDS)
+    made = rows.with_columns(
+        first_name=pl.coalesce(fitting_first, first.str.head(room)),
+        last_name=pl.coalesce(fitting_last, last.str.head(room), pl.col("email").str.extract("^(.*)@")),
+        _is_cut=(is_long & fitting_last.is_null()).fill_null(False),
+        _is_tidied=(whole != pl.col(name)).fill_null(False),
+        _is_borrowed=last.is_null(),
+    )
+    flags = ("_is_cut", "_is_tidied", "_is_borrowed")
+    cut, tidied, borrowed = (int(made[f].sum()) for f in flags)
+    noticed = made.filter("_is_cut").select("source_id", rule=pl.lit("too_long"), field=pl.lit("name"))
+    changes = [("name", "name", tidied), ("name", "last_name_from_email", borrowed)]
+    return made.drop(flags), Told(
+        rejects=rejected(ENTITY, [noticed], is_blocking=False),
+        changes=tally(tables.CHANGES, ENTITY, changes),
+        loss=tally(tables.LOSS, ENTITY, [("name", "truncated", cut)]),
     )
 
 
-def is_name_too_long(name: str) -> pl.Expr:
-    """True where a part of the name is longer than the target's 255 characters."""
-    words = clean.trimmed(pl.col(name)).str.extract_groups(_LAST_WORD).struct
-    return pl.any_horizontal(words.field(p).str.len_chars() > clean.STANDARD_LENGTH for p in ("1", "2")).fill_null(False)
-
-
-def _fitting(part: pl.Expr) -> pl.Expr:
-    return pl.when(part.str.len_chars() <= clean.STANDARD_LENGTH).then(part)
+def _parts(whole: pl.Expr, pattern: str) -> tuple[pl.Expr, pl.Expr]:
+    groups = whole.str.extract_groups(pattern).struct
+    return groups.field("1"), groups.field("2")

@@ -14,16 +14,18 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases.compare import LOCATED, MODULES, Comparison, compare, located
 from crmbook.phases.link_check import link_balance, link_classes, source_links
-from crmbook.phases.spot_check import spot_check
+from crmbook.phases.spot_check import changed_examples, evidence, spot_check
 from crmbook.phases.target_ids import TargetIds, resolve
 
 __all__ = [
     "Comparison",
     "TargetIds",
     "by_entity",
+    "changed_examples",
     "class_balance",
     "classes",
     "compare",
+    "evidence",
     "link_balance",
     "link_classes",
     "located",
@@ -81,7 +83,7 @@ def classes(
                 entity=pl.lit(entity),
                 reason=pl.when(pl.col("class").is_null())
                 .then(pl.lit("lost in normalization"))
-                .otherwise("reason"),
+                .otherwise(pl.col("reason").fill_null("")),
                 **{"class": pl.col("class").fill_null("missing")},
             ).select(list(tables.CLASSES.columns))
         )

@@ -102,3 +102,18 @@ def check_links(sales_accounts: pl.DataFrame, contacts: pl.DataFrame, deals: pl.
             raise UpstreamError(
                 f"{where}: {column} names {len(dangling)} records that are not loaded; run 04_normalization again"
             )
+
+
+def check_marks(sales_accounts: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame) -> None:
+    """A record that doesn't carry its source id could never be found again after a broken connection."""
+    for module, frame, columns in (
+        ("sales_accounts", sales_accounts, ("cf_usercom_original_id",)),
+        ("contacts", contacts, ("cf_usercom_original_id", "external_id")),
+        ("deals", deals, ("cf_usercom_original_id",)),
+    ):
+        for column in columns:
+            unmarked = frame.filter(pl.col(column).ne_missing(pl.col("source_id"))).height
+            if unmarked:
+                raise UpstreamError(
+                    f"{module}: {unmarked} rows do not carry their source id in {column}; run 04_normalization again"
+                )

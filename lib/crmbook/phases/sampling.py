@@ -49,7 +49,7 @@ def classes(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _features(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
-    email = clean.email_key(parse.trimmed(pl.col("email")))
+    email = clean.email_key(pl.col("email"))
     companies = pl.col("company_ids").list.len().fill_null(0)
     flags = contacts.select(
         "source_id",
@@ -76,10 +76,21 @@ def _features(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
         for c in contacts.columns
         if c.startswith("p_")
     ]
-    everything = pl.concat([own, *custom, _deal_features(contacts, deals)])
+    everything = pl.concat([own, *custom, _twins(contacts), _deal_features(contacts, deals)])
     return everything.select(
         pl.concat_str("what", pl.col("value").fill_null("none"), separator=": ").alias("feature"), "source_id"
     ).unique()
+
+
+def _twins(contacts: pl.DataFrame) -> pl.DataFrame:
+    """Two contacts of one e-mail, each a class of its own: a merge is seen only where both are there."""
+    email = clean.email_key(pl.col("email"))
+    shared = contacts.filter(email.is_not_null() & email.is_duplicated()).sort(email, "source_id").head(2)
+    return shared.select(
+        "source_id",
+        pl.lit("twin").alias("what"),
+        pl.int_range(1, pl.len() + 1).cast(pl.String).alias("value"),
+    )
 
 
 def _deal_features(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:

@@ -66,6 +66,7 @@ def fields(needed: pl.DataFrame, target_fields: pl.DataFrame) -> pl.DataFrame:
             lacks=pl.col("choices")
             .str.json_decode(pl.List(pl.String))
             .list.set_difference(pl.col("has_choices").fill_null(pl.lit([], dtype=tables.TEXTS)))
+            .list.sort()
         )
     )
     swap = pl.concat_str("field_type", pl.lit(">"), "has_type")

@@ -7,7 +7,7 @@ business. Nothing here keeps a value beside the cell it belongs to.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 
@@ -18,6 +18,52 @@ CARRIED_BY_STRUCTURE: Final = "identity"
 SKIPPED: Final = "skip"
 _FLAG: Final = "\x1f"
 _TEXT_COMPARED: Final = (pl.String, pl.Boolean, pl.Date)
+
+
+class Policy(Protocol):
+    """The customer's choices that normalization reads (customer.toml)."""
+
+    @property
+    def contact_without_email(self) -> str: ...
+    @property
+    def duplicate_email(self) -> str: ...
+    @property
+    def duplicate_account(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """
+    What was decided before normalization: the tables of 02 and the customer's policy.
+
+    `time_zone` is the customer's (IANA); `account_name_unique` is what the target was measured to enforce.
+    """
+
+    mapping: pl.DataFrame
+    custom_fields: pl.DataFrame
+    choices: pl.DataFrame
+    stages: pl.DataFrame
+    owners: pl.DataFrame
+    policy: Policy
+    time_zone: str
+    account_name_unique: bool
+
+    def has_field(self, module: str, api_name: str) -> bool:
+        """True where the target gets this custom field."""
+        is_it = (pl.col("module") == module) & (pl.col("api_name") == api_name)
+        return not self.custom_fields.filter(is_it).is_empty()
+
+    def leaves(self, entity: str, source_field: str) -> bool:
+        """True where the mapping leaves *source_field* behind."""
+        return not self._of(entity, source_field).filter(pl.col("decision") == SKIPPED).is_empty()
+
+    def keeps_in_a_field(self, entity: str, source_field: str) -> bool:
+        """True where a custom field takes *source_field* as it is, whatever structure makes of it."""
+        is_kept = pl.col("target_field").str.starts_with("cf_") & (pl.col("decision") != SKIPPED)
+        return not self._of(entity, source_field).filter(is_kept).is_empty()
+
+    def _of(self, entity: str, source_field: str) -> pl.DataFrame:
+        return self.mapping.filter(pl.col("entity") == entity, pl.col("source_field") == source_field)
 
 
 @dataclass(frozen=True)
@@ -38,23 +84,14 @@ class Shaped:
     loss: pl.DataFrame = field(default_factory=tables.LOSS.empty)
 
 
-def is_carried(mapping: pl.DataFrame, entity: str, source_field: str) -> bool:
-    """False where a person or the proposal decided to leave *source_field* behind."""
-    return mapping.filter(
-        pl.col("entity") == entity, pl.col("source_field") == source_field, pl.col("decision") == SKIPPED
-    ).is_empty()
-
-
-def cells(
-    source: pl.DataFrame, *, entity: str, mapping: pl.DataFrame, choices: pl.DataFrame, table: tables.Table
-) -> Shaped:
+def cells(source: pl.DataFrame, *, entity: str, decided: Decisions, table: tables.Table) -> Shaped:
     """
     *source* with its cells as the target holds them.
 
     Args:
         source: a source table; columns no decision names are ignored.
-        entity: contact, company or deal, as *mapping* spells it.
-        choices: source choices and what they become; a field without rows there passes its values on.
+        entity: contact, company or deal, as the mapping spells it.
+        decided: of its choices, a field without rows there passes its values on.
         table: the target-shaped table; every column of it appears, null where nothing feeds it.
 
     Returns:
@@ -63,8 +100,11 @@ def cells(
     Raises:
         DataError: a decision names an unknown rule, source column or target column, or two name one target.
     """
-    decisions = _decisions(source, entity, mapping, table)
-    plans = [_plan(d, source.schema[d["source_field"]], _replacements(choices, entity, d)) for d in decisions]
+    decisions = _decisions(source, entity, decided.mapping, table)
+    plans = [
+        _plan(d, source.schema[d["source_field"]], _replacements(decided.choices, entity, d))
+        for d in decisions
+    ]
     made = source.lazy().select("source_id", *(e for p in plans for e in p.values())).collect()
     flags = [name for name in made.columns if _FLAG in name]
     sums = made.select(pl.col(flags).sum()).row(0, named=True) if flags else {}
@@ -74,7 +114,7 @@ def cells(
             "source_id", rule=pl.lit(rule), field=pl.lit(name)
         )
         for kind, name, rule, _ in counted
-        if kind == "bad"
+        if kind in ("bad", "odd")
     ]
     return Shaped(
         rows=completed(made.drop(flags), table),
@@ -83,7 +123,11 @@ def cells(
         loss=tally(
             tables.LOSS,
             entity,
-            ((f, "dropped" if kind == "bad" else r, n) for kind, f, r, n in counted if kind in ("bad", "loss")),
+            (
+                (f, "dropped" if kind == "bad" else r, n)
+                for kind, f, r, n in counted
+                if kind in ("bad", "loss")
+            ),
         ),
     )
 
@@ -91,7 +135,9 @@ def cells(
 def completed(rows: pl.DataFrame, table: tables.Table) -> pl.DataFrame:
     """*rows* with the columns of *table* they lack, null."""
     return rows.with_columns(
-        pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.columns.items() if name not in rows.columns
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in table.columns.items()
+        if name not in rows.columns
     )
 
 
@@ -131,13 +177,19 @@ def _decisions(
         where = f"mapping: {entity}.{decision['source_field']}"
         target = decision["target_field"]
         if decision["rule"] not in clean.RULES:
-            raise DataError(f"{where}: rule {decision['rule']!r} is unknown; expected one of {', '.join(clean.RULES)}")
+            raise DataError(
+                f"{where}: rule {decision['rule']!r} is unknown; expected one of {', '.join(clean.RULES)}"
+            )
         if decision["source_field"] not in source.columns:
             raise DataError(f"{where}: the source has no such column; run 01_discovery and 02_mapping again")
         if target not in table.columns and not target.startswith("cf_"):
-            raise DataError(f"{where}: {table.name} has no field {target!r}; expected a standard field or cf_…")
+            raise DataError(
+                f"{where}: {table.name} has no field {target!r}; expected a standard field or cf_…"
+            )
         if target in taken:
-            raise DataError(f"{where}: {target} already takes {taken[target]}; give one of them another target")
+            raise DataError(
+                f"{where}: {target} already takes {taken[target]}; give one of them another target"
+            )
         taken[target] = decision["source_field"]
     return decisions
 
@@ -145,9 +197,7 @@ def _decisions(
 def _replacements(choices: pl.DataFrame, entity: str, decision: dict[str, Any]) -> dict[str, str]:
     if decision["rule"] not in ("choice", "choices"):
         return {}
-    of_field = choices.filter(
-        pl.col("entity") == entity, pl.col("source_field") == decision["source_field"]
-    )
+    of_field = choices.filter(pl.col("entity") == entity, pl.col("source_field") == decision["source_field"])
     return dict(of_field.select("source_value", "target_value").iter_rows())
 
 
@@ -163,8 +213,11 @@ def _plan(decision: dict[str, Any], dtype: pl.DataType, replacements: dict[str, 
     made = {target: value}
     if rule.is_valid is not clean.always:
         made[_flag("bad", name, rule.refusal)] = ~rule.is_valid(raw)
-    if rule.is_exact is not clean.always:
-        made[_flag("loss", name, rule.loses)] = ~rule.is_exact(raw) & value.is_not_null()
+    is_partial = ~rule.is_exact(raw) & value.is_not_null()
+    if rule.loses:
+        made[_flag("loss", name, rule.loses)] = is_partial
+    if rule.notice:
+        made[_flag("odd", name, rule.notice)] = is_partial
     if replacements:
         made |= _replaced(name, target, value, rule, replacements)
     elif rule.dtype in _TEXT_COMPARED and rule.name != "choice":
@@ -178,9 +231,9 @@ def _flag(kind: str, name: str, detail: str) -> str:
 
 def _is_settled(rule: clean.Rule, dtype: pl.DataType) -> bool:
     """True where the source's own type says the value fits: nothing to parse, refuse or count."""
-    return (rule.name, dtype) in (("checkbox", pl.Boolean), ("date", pl.Date)) or (
-        rule.name == "datetime" and isinstance(dtype, pl.Datetime)
-    )
+    if rule.name == "datetime":
+        return isinstance(dtype, pl.Datetime)
+    return rule.name in ("checkbox", "date") and dtype == rule.dtype
 
 
 def _first(column: pl.Expr) -> pl.Expr:

@@ -14,7 +14,11 @@ WON = 2
 
 def side(*, has_deal: pl.Expr, is_engaged: pl.Expr) -> pl.Expr:
     """Lead or Contact, by what is recorded of a contact; nulls count as no."""
-    return pl.when(has_deal.fill_null(False) | is_engaged.fill_null(False)).then(pl.lit(CONTACT)).otherwise(pl.lit(LEAD))
+    return (
+        pl.when(has_deal.fill_null(False) | is_engaged.fill_null(False))
+        .then(pl.lit(CONTACT))
+        .otherwise(pl.lit(LEAD))
+    )
 
 
 def lifecycle(*, split: pl.Expr, has_won: pl.Expr) -> pl.Expr:

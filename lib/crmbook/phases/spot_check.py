@@ -15,7 +15,8 @@ from crmbook.phases.compare import MODULES
 
 FEWEST: Final = 20
 MOST: Final = 40
-_CANDIDATES: Final = 5
+_CANDIDATES: Final = 50  # looked at per thing to cover
+_WHO: Final = ["entity", "source_id"]
 _ROUTES: Final = {"company": "companies", "contact": "users", "deal": "deals"}
 _STARTS: Final = {
     "contact_account": "contact", "contact_owner": "contact", "deal_contact": "deal", "deal_account": "deal",
@@ -38,21 +39,17 @@ def spot_check(
     `covers` names what a record stands for: `contact loaded`, `deal_contact missing`, `contact merged`… The source
     address is the API's, the only one the vendor documents; the target's is that of its web interface.
     """
-    covered = pl.concat(
-        [
-            classes.select("entity", "source_id", covers=pl.format("{} {}", "entity", "class")),
-            link_classes.select(
-                entity=pl.col("relation").replace_strict(_STARTS, return_dtype=pl.String),
-                source_id="from_id",
-                covers=pl.format("{} {}", "relation", "class"),
-            ),
-            evidence.select(list(_EVIDENCE)),
-        ]
-    ).unique()
-    chosen = _chosen(covered, classes)
-    sheet = chosen.join(
-        classes.select("entity", "source_id", "target_id"), on=["entity", "source_id"], how="left"
-    )
+    told = [
+        (classes, ["entity", "class"]),
+        (link_classes.rename({"from_id": "source_id"}), ["relation", "class"]),
+        (evidence.sort("entity", "source_id"), ["covers"]),
+    ]
+    candidates = pl.concat(_evidence(_first(frame, keys), keys) for frame, keys in told)
+    picked = _picked(candidates)
+    picked = pl.concat([picked, _ordinary(classes, picked)])
+    seen = pl.concat(_evidence(_only(frame, keys, picked), keys) for frame, keys in told)
+    labels = seen.group_by(_WHO).agg(pl.col("covers").unique().sort().str.join("; "))
+    sheet = picked.join(labels, on=_WHO).join(classes.select(*_WHO, "target_id"), on=_WHO, how="left")
     return tables.conform(_with_addresses(sheet, source_base_url, target_base_url), tables.SPOT_CHECK)
 
 
@@ -66,20 +63,24 @@ def evidence(
 ) -> pl.DataFrame:
     """What records stand for beside their class: both sides of the split, repairs, merges, found differences."""
     closed = deals.filter(pl.col("closed_date").is_not_null())
-    return pl.concat(
-        [
-            contacts.select(
-                pl.lit("contact").alias("entity"), "source_id", covers=pl.format("split: {}", "split")
-            ),
-            closed.select(pl.lit("deal").alias("entity"), "source_id", covers=pl.lit("closed deal")),
-            rejects.select("entity", "source_id", covers=pl.format("{}: {}", "field", "rule")),
-            merges.select("entity", "source_id", covers=pl.format("merged: {}", "rule")),
-            merges.select("entity", source_id="survivor_id", covers=pl.format("survivor: {}", "rule")),
-            differences.select(
-                "entity", "source_id", covers=pl.format("{} {} in the target", "field", "kind")
-            ),
-        ]
-    ).unique()
+    survivors = merges.select("entity", source_id="survivor_id", rule="rule")
+    told = [
+        (
+            contacts.select(pl.lit("contact").alias("entity"), "source_id", "split"),
+            pl.format("split: {}", "split"),
+        ),
+        (closed.select(pl.lit("deal").alias("entity"), "source_id"), pl.lit("closed deal")),
+        (rejects, pl.format("{}: {}", "field", "rule")),
+        (merges, pl.format("merged: {}", "rule")),
+        (survivors, pl.format("survivor: {}", "rule")),
+        (differences, pl.format("{} {} in the target", "field", "kind")),
+    ]
+    rows = pl.concat(
+        frame.select("entity", "source_id", covers=covers.cast(pl.String)) for frame, covers in told
+    )
+    return rows.unique().sort("covers", "entity", "source_id").group_by("covers", maintain_order=True).head(
+        _CANDIDATES
+    ).select(list(_EVIDENCE))  # fmt: skip
 
 
 def changed_examples(
@@ -107,43 +108,46 @@ def changed_examples(
     return pl.concat(found)
 
 
-def _chosen(covered: pl.DataFrame, classes: pl.DataFrame) -> pl.DataFrame:
-    """entity, source_id, covers: greedy cover of everything there is to see, the rarest first."""
-    counts = covered.group_by("covers").len().sort("len", "covers")
-    few = (
-        covered.sort("covers", "entity", "source_id")
-        .group_by("covers", maintain_order=True)
-        .head(_CANDIDATES)
-    )
-    who = few.select("entity", "source_id").unique()
+def _evidence(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """entity, source_id, covers of a frame whose *keys* say what its records stand for."""
+    if "relation" in keys:
+        frame = frame.with_columns(entity=pl.col("relation").replace_strict(_STARTS, return_dtype=pl.String))
+    return frame.select("entity", "source_id", covers=pl.concat_str(keys, separator=" "))
+
+
+def _first(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    return frame.group_by(keys, maintain_order=True).head(_CANDIDATES)
+
+
+def _only(frame: pl.DataFrame, keys: list[str], picked: pl.DataFrame) -> pl.DataFrame:
+    if "relation" in keys:
+        frame = frame.with_columns(entity=pl.col("relation").replace_strict(_STARTS, return_dtype=pl.String))
+    return frame.join(picked, on=_WHO, how="semi")
+
+
+def _picked(candidates: pl.DataFrame) -> pl.DataFrame:
+    """entity, source_id: greedy cover of everything there is to see, the rarest first."""
+    rarest = candidates.unique().group_by("covers").len().sort("len", "covers")["covers"]
     known: dict[tuple[str, str], set[str]] = {}
-    for entity, source_id, covers in covered.join(who, on=["entity", "source_id"], how="semi").iter_rows():
+    for entity, source_id, covers in candidates.iter_rows():
         known.setdefault((entity, source_id), set()).add(covers)
     picked: list[tuple[str, str]] = []
     seen: set[str] = set()
-    for covers in counts["covers"]:
-        if covers in seen or len(picked) == MOST:
-            continue
-        best = min((key for key in known if covers in known[key]), key=lambda k: (-len(known[k] - seen), k))
-        picked.append(best)
-        seen |= known[best]
-    picked += _ordinary(classes, picked)
-    labels = ["; ".join(sorted(known.get(key, {f"{key[0]} loaded"}))) for key in picked]
-    return pl.DataFrame(
-        {"entity": [k[0] for k in picked], "source_id": [k[1] for k in picked], "covers": labels},
-        schema=_EVIDENCE,
-    )
+    for covers in rarest:
+        if covers not in seen and len(picked) < MOST:
+            able = (key for key, has in known.items() if covers in has)
+            picked.append(min(able, key=lambda key: (-len(known[key] - seen), key)))
+            seen |= known[picked[-1]]
+    return pl.DataFrame(picked, schema=dict.fromkeys(_WHO, pl.String), orient="row")
 
 
-def _ordinary(classes: pl.DataFrame, picked: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _ordinary(classes: pl.DataFrame, picked: pl.DataFrame) -> pl.DataFrame:
     """Loaded records spread evenly over the extract, until the sheet has its twenty."""
     rest = (
-        classes.filter(pl.col("class") == "loaded").sort("entity", "source_id").select("entity", "source_id")
+        classes.filter(pl.col("class") == "loaded").select(_WHO).join(picked, on=_WHO, how="anti").sort(_WHO)
     )
-    taken = pl.DataFrame(picked, schema=rest.schema, orient="row")
-    rest = rest.join(taken, on=["entity", "source_id"], how="anti")
-    wanted = min(max(0, FEWEST - len(picked)), rest.height)
-    return [rest.row(place * rest.height // wanted) for place in range(wanted)]
+    wanted = min(max(0, FEWEST - picked.height), rest.height)
+    return rest[[place * rest.height // wanted for place in range(wanted)]]
 
 
 def _with_addresses(sheet: pl.DataFrame, source_base_url: str, target_base_url: str) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import Final
 MODULES: Final = {"contact": "contacts", "company": "sales_accounts", "deal": "deals"}
 ORIGINAL_ID: Final = "cf_usercom_original_id"
 SOURCE_STAGE: Final = "cf_usercom_stage"
+DEAL_STATUS: Final = "cf_usercom_deal_status"
 PHONE_NUMBERS: Final = "cf_usercom_phone_numbers"
 
 
@@ -143,17 +144,19 @@ PLACES: Final[dict[str, dict[str, Place]]] = {
 }  # fmt: skip
 
 # Written by structure, so no decision names them: module -> api name -> field type.
-STRUCTURAL: Final = {
-    "deals": {"cf_usercom_deal_status": "dropdown", SOURCE_STAGE: "text"},
+STRUCTURAL: Final[dict[str, dict[str, str]]] = {
+    "contacts": {ORIGINAL_ID: "text"},
+    "sales_accounts": {ORIGINAL_ID: "text"},
+    "deals": {ORIGINAL_ID: "text", DEAL_STATUS: "dropdown", SOURCE_STAGE: "text"},
 }
 DEAL_STATUSES: Final = ("abandoned", "in progress", "won", "lost", "archived")
 
-# Standard fields of the target that a custom property may really be, the kinds of value they take, and the
-# words for them: English, Polish, German, Spanish, French, folded as `matching.fold` does.
+# Standard fields of the target that a custom property may really be, the kinds most of its values must have, and
+# the words for them: English, Polish, German, Spanish, French, folded as `matching.fold` does.
 SYNONYMS: Final[dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]]] = {
     "contact": {
         "job_title": (
-            ("text", "choice"),
+            ("text",),
             ("job_title", "jobtitle", "job_position", "job_role", "stanowisko", "stanowisko_pracy", "berufsbezeichnung",
              "cargo", "puesto", "intitule_du_poste"),
         ),

@@ -39,6 +39,15 @@ class TargetIds:
         known = dict(self.owners.select("agent_id", "owner_id").iter_rows())
         return agent.replace_strict(known, default=self.admin_id, return_dtype=pl.Int64)
 
+    def lifecycle_ids(self, lifecycle: pl.Expr) -> list[pl.Expr]:
+        """Both ids of a lifecycle; none where the edition has no lifecycles, null where none was decided."""
+        found = []
+        for name in self.lifecycles.columns[1:] if self.lifecycles.height else []:
+            known = dict(self.lifecycles.select("lifecycle", name).iter_rows())
+            resolved = lifecycle.replace_strict(known, default=NO_ID, return_dtype=pl.Int64)
+            found.append(pl.when(lifecycle.is_not_null()).then(resolved).alias(name))
+        return found
+
     def currency_id(self, code: pl.Expr) -> pl.Expr:
         found = (
             code.str.strip_chars()

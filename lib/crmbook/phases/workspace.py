@@ -94,6 +94,17 @@ def blocking(checklist: pl.DataFrame) -> pl.DataFrame:
     return checklist.filter((pl.col("status") != "present") & ~stands_in)
 
 
+def readiness(checklist: pl.DataFrame) -> pl.DataFrame:
+    """What the load needs, counted by status, without what stops nothing, as `tables.READINESS`."""
+    stands_in = (pl.col("kind") == "owner") & (pl.col("item_id") != ADMIN_ITEM)
+    counts = [
+        (pl.col("status") == status).sum().cast(pl.Int64).alias(status)
+        for status in ("present", "missing", "mismatch")
+    ]
+    needed = checklist.filter(~stands_in).group_by("kind").agg(*counts)
+    return tables.conform(needed, tables.READINESS)
+
+
 def by_status(checklist: pl.DataFrame) -> pl.DataFrame:
     """Rows per `kind`, with the counts present, missing, mismatch and blocking."""
     stops = blocking(checklist).group_by("kind").agg(blocking=pl.len().cast(pl.Int64))

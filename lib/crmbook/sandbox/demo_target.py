@@ -1,8 +1,8 @@
 """The demo customer's two Freshsales tenants: seats, currencies, lifecycle, and what is in them already.
 
 Not everybody of the source has a seat, one seat is inactive, and addresses are spelt in other case. The
-hourly limit is raised so that a demo finishes while somebody watches; everything else is as a plan-Pro
-tenant would be.
+hourly limit is raised so that a demo finishes while somebody watches. No plan is named, so either edition
+takes the sandbox's own default (Pro on Suite, Estate on Classic), which the attributes fit.
 """
 
 from crmbook.sandbox import demo_catalogue as catalogue
@@ -15,7 +15,6 @@ ADMIN_EMAIL = f"admin@{catalogue.DOMAIN}"
 def freshsales() -> Doc:
     """The contents of a scenario's freshsales.json; one description serves both tenants."""
     return {
-        "plan": "pro",
         "requests_per_hour": 20_000,
         "index_delay_s": 0.2,
         "job_polls": 1,
@@ -28,12 +27,12 @@ def freshsales() -> Doc:
             {"currency_code": "PLN", "is_active": True, "is_base": False, "exchange_rate": "4.27"},
         ],
         "lifecycle_stages": [
+            {"name": "Lead", "type": "Lead", "statuses": ["New", "Contacted", "Interested", "Unqualified"]},
             {
                 "name": "Sales Qualified Lead start",
                 "type": "Sales Qualified Lead",
                 "statuses": ["Qualified", "Lost"],
             },
-            {"name": "Lead", "type": "Lead", "statuses": ["New", "Contacted", "Interested", "Unqualified"]},
             {"name": "Customer", "type": "Customer", "statuses": ["Won", "Churned"]},
             {"name": "Ambassador", "type": "Custom", "statuses": ["Invited", "Active"]},
         ],
@@ -64,7 +63,20 @@ def _existing() -> Doc:
         ],
         "contacts": [
             {"first_name": "Sofia", "last_name": "Brandt", "email": "sofia.brandt@post.example"},
-            {"first_name": "Nils", "last_name": "Aalto", "email": "nils.aalto@inbox.example"},
+            {
+                "first_name": "Nils",
+                "last_name": "Aalto",
+                "email": "nils.aalto@inbox.example",
+                "accounts": ["Harbour Hotel"],
+            },
         ],
-        "deals": [{"name": "Pilot with Harbour Hotel", "amount": 1200}],
+        "deals": [
+            {
+                "name": "Pilot with Harbour Hotel",
+                "amount": 1200,
+                "currency": "EUR",
+                "account": "Harbour Hotel",
+                "contacts": ["nils.aalto@inbox.example"],
+            }
+        ],
     }

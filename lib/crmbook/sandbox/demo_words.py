@@ -44,7 +44,7 @@ PLACES = (
 )
 COUNTRIES = tuple(sorted({place.country for place in PLACES}))
 
-GIVEN = {
+GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
     "pl": {"female": ("Zofia", "Małgorzata", "Żaneta", "Agnieszka"), "male": ("Łukasz", "Paweł", "Michał")},
     "de": {"female": ("Käthe", "Jördis", "Annika"), "male": ("Jürgen", "Götz", "Matthias")},
     "fr": {"female": ("Éloïse", "Hélène", "Maëlle"), "male": ("Loïc", "François", "Théo")},
@@ -53,7 +53,7 @@ GIVEN = {
     "es": {"female": ("Begoña", "Inés", "Lucía"), "male": ("Íñigo", "Andrés", "Joaquín")},
     "en": {"female": ("Grace", "Imogen", "Harriet"), "male": ("Callum", "Desmond", "Theodore")},
 }
-FAMILY = {
+FAMILY: dict[str, tuple[str, ...]] = {
     "pl": ("Wójcik", "Żurawska", "Dąbrowska", "Gołąb", "Źrebiec", "Śliwa", "Kowalczyk", "Ćwikła"),
     "de": ("Müller", "Großmann", "Schäfer", "Köhler", "von der Heide", "Weiß"),
     "fr": ("Lefèvre", "Garçon", "Béranger", "d'Aubigné", "Noël"),

@@ -51,7 +51,7 @@ class _Site:
     tls: dict[str, str] = field(default_factory=dict)
 
     def servers(self) -> list[tuple[uvicorn.Server, socket.socket]]:
-        made = []
+        made: list[tuple[uvicorn.Server, socket.socket]] = []
         for name in _NAMES:
             config = uvicorn.Config(
                 self.apps[name],
@@ -87,13 +87,11 @@ def _site(*, host: str, port: int, edition: str, scenario: Scenario, state: Path
     files = _certificates(host, state) if tls else {}
     ready = _ready(host, sockets, tokens, tenants["freshsales_test"].edition, files)
     store.commit()
-    keys = {name: files[name] for name in ("ssl_keyfile", "ssl_certfile") if name in files}
+    keys = {name: path for name, path in files.items() if name.startswith("ssl_")}
     return _Site(apps, sockets, ready, store, keys)
 
 
-def _reset(
-    store: Store, scenario: Scenario, tenants: dict[str, freshsales.Tenant], edition: str
-) -> None:
+def _reset(store: Store, scenario: Scenario, tenants: dict[str, freshsales.Tenant], edition: str) -> None:
     for realm in ("usercom", *tenants):
         for kind in store.kinds(realm):
             table = store.table(realm, kind)
@@ -117,7 +115,8 @@ def _tokens(store: Store) -> dict[str, str]:
 def _sockets(host: str, port: int) -> dict[str, socket.socket]:
     found = {}
     for offset, name in enumerate(_NAMES):
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # named as TCP: asyncio turns Nagle's delay off only for sockets that say so
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port + offset if port else 0))
         found[name] = made
@@ -154,9 +153,7 @@ def _ready(
     crm = "/crm/sales/api" if edition == "suite" else "/api"
     return {
         "usercom": {"base_url": origin["usercom"] + "/api/public/", "token": tokens["usercom"]},
-        **{
-            realm: {"base_url": origin[realm] + crm, "token": tokens[realm]} for realm in freshsales.REALMS
-        },
+        **{realm: {"base_url": origin[realm] + crm, "token": tokens[realm]} for realm in freshsales.REALMS},
         "admin": {"base_url": origin["admin"] + "/admin"},
         "ca_file": files.get("ca_file"),
     }
@@ -192,9 +189,8 @@ def serve(
 ) -> None:
     """Serves until SIGINT or SIGTERM. *on_ready* gets base URLs, tokens and the authority's file once all four answer.
 
-    Args:
-        port: Of User.com; the two tenants and the admin side follow. 0 picks four free ones.
-        state: None keeps everything in memory.
+    *port* is User.com's, the two tenants and the admin side follow; 0 picks four free ones. *state* None keeps
+    everything in memory.
 
     Raises:
         OSError: a port is taken.
@@ -229,9 +225,7 @@ class Sandbox:
     ) -> None:
         given = scenario or scenarios.load(None)
         merged = Scenario(given.usercom, {**given.freshsales, **(switches or {})}, given.switches)
-        self._site = _site(
-            host="127.0.0.1", port=0, edition=edition, scenario=merged, state=state, tls=tls
-        )
+        self._site = _site(host="127.0.0.1", port=0, edition=edition, scenario=merged, state=state, tls=tls)
         self.ready = self._site.ready
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

@@ -15,6 +15,7 @@ import httpx
 from crmbook.errors import ConfigError
 
 CA_VARIABLE: Final = "CRMBOOK_CA_FILE"
+_HIGHEST_PORT: Final = 65535
 
 
 class TokenAuth(httpx.Auth):
@@ -41,7 +42,7 @@ def checked_base_url(text: str) -> httpx.URL:
         url = httpx.URL(text.strip())
     except (httpx.InvalidURL, ValueError):
         raise ConfigError("base_url: not a URL; expected https://<host>/<path>") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > _HIGHEST_PORT:
         raise ConfigError("base_url: expected https://<host>/<path>")
     if url.userinfo or url.query or url.fragment:
         raise ConfigError(

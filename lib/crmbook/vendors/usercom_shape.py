@@ -17,7 +17,7 @@ from crmbook.errors import DataError
 from crmbook.vendors.usercom_values import KINDS, SOURCES, Json, WrongTypeError, kind_of, ref
 
 # One line per field: its key, its kind, and its name in version 1 where that differs.
-_FIELDS: Final = {
+FIELDS: Final = {
     "users": """
         custom_id text user_id / user_key text key / name text / email text / phone_number text
         gender gender / status user_status / first_seen moment / last_seen moment / last_contacted moment
@@ -102,9 +102,8 @@ def canonical(entity: str, obj: Any, declared: Collection[str] | None = None) ->
         DataError: not an object, without a usable id, or with a value of the wrong type.
     """
     source_id = source_id_of(entity, obj)
-    names = _names(entity, is_v1=is_v1(entity, obj))
     fields: Json = {"id": source_id}
-    for key, (name, kind) in names.items():
+    for key, (name, kind) in names(entity, is_v1=is_v1(entity, obj)).items():
         read = key if name not in obj and entity in _MIXED else name
         fields[key] = _value(entity, source_id, read, kind, obj.get(read))
     if entity in WITH_ATTRIBUTES:
@@ -181,13 +180,14 @@ def _message(conversation_id: str, obj: Any) -> Json:
 
 
 @cache
-def _names(entity: str, *, is_v1: bool) -> dict[str, tuple[str, str]]:
-    names = {}
-    for declaration in re.split(r"\s*/\s*|\n", _FIELDS[entity]):
+def names(entity: str, *, is_v1: bool) -> dict[str, tuple[str, str]]:
+    """Per canonical field of *entity*: the key it is read from in that version, and its kind."""
+    found = {}
+    for declaration in re.split(r"\s*/\s*|\n", FIELDS[entity]):
         if declaration.strip():
             key, kind, *old = declaration.split()
-            names[key] = (old[0] if is_v1 and old else key, kind)
-    return names
+            found[key] = (old[0] if is_v1 and old else key, kind)
+    return found
 
 
 def _attributes(entity: str, source_id: str, obj: Json, declared: Collection[str] | None) -> Json:
@@ -200,7 +200,7 @@ def _attributes(entity: str, source_id: str, obj: Json, declared: Collection[str
             values[item["name_std"]] = item.get("value")
     if is_v1(entity, obj):
         return values
-    standard = {"id"} | {name for name, _ in _names(entity, is_v1=False).values()}
+    standard = {"id"} | {name for name, _ in names(entity, is_v1=False).values()}
     standard |= _SOMETIMES[entity] - set(declared or ())
     if _listed(listed):
         standard.add("attributes")

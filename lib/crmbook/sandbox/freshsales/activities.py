@@ -11,6 +11,7 @@ from crmbook.sandbox.freshsales import columns, customfields, values
 from crmbook.sandbox.freshsales.columns import instants, reference, references, texts
 from crmbook.sandbox.freshsales.errors import INVALID, Refused
 from crmbook.sandbox.freshsales.tenant import KIND_OF_CLASS, Tenant
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.freshsales.zones import RAILS_ZONES
 from crmbook.sandbox.store import Doc
 
@@ -165,7 +166,7 @@ def _stamps(tenant: Tenant, doc: Doc, *names: str) -> Doc:
 
 
 def _task_shown(tenant: Tenant, doc: Doc) -> Doc:
-    keys = "id status title description owner_id creater_id updater_id outcome_id task_type_id".split()
+    keys = words("id status title description owner_id creater_id updater_id outcome_id task_type_id")
     return (
         {key: doc.get(key) for key in keys}
         | _stamps(tenant, doc, "due_date", "completed_date")
@@ -180,11 +181,11 @@ def _task_shown(tenant: Tenant, doc: Doc) -> Doc:
 
 
 def _appointment_shown(tenant: Tenant, doc: Doc) -> Doc:
-    keys = "id time_zone title description location outcome_id creater_id latitude longitude".split()
-    nulls = (
+    keys = words("id time_zone title description location outcome_id creater_id latitude longitude")
+    nulls = words(
         "checkedout_latitude checkedout_longitude checkedout_location checkedout_at checkedin_duration"
         " conference_id note_id"
-    ).split()
+    )
     return (
         {key: doc.get(key) for key in keys}
         | _stamps(tenant, doc, "from_date", "end_date", "checkedin_at")
@@ -202,14 +203,14 @@ def _appointment_shown(tenant: Tenant, doc: Doc) -> Doc:
 
 
 def _activity_shown(tenant: Tenant, doc: Doc) -> Doc:
-    keys = (
+    keys = words(
         "id title sales_activity_type_id notes owner_id sales_activity_outcome_id creater_id updater_id"
         " targetable_id targetable_type latitude longitude location"
-    ).split()
-    nulls = (
+    )
+    nulls = words(
         "remote_id import_id conversation_id checkedout_latitude checkedout_longitude checkedout_location"
         " checkedout_at checkedin_duration completed_date"
-    ).split()
+    )
     return (
         {key: doc.get(key) for key in keys}
         | _stamps(tenant, doc, "start_date", "end_date", "checkedin_at")
@@ -239,10 +240,10 @@ def _note_shown(tenant: Tenant, doc: Doc) -> Doc:
 
 
 def _call_shown(tenant: Tenant, doc: Doc) -> Doc:
-    nulls = (
+    nulls = words(
         "call_duration recording_duration status recording cost root_phone_call_id outcome_id source freshcaller_id"
         " freshcaller_number freshcaller_number_country phone_number_id phone_caller_id"
-    ).split()
+    )
     return (
         {"id": doc["id"]}
         | dict.fromkeys(nulls)

@@ -199,7 +199,11 @@ ROUTES: list[Route] = [
     ("POST", "phone_calls", _log_call),
     ("GET", "phone_calls/:id", _view_call),
     ("DELETE", "phone_calls/:id", _delete_call),
-    *[("GET", f"{parent}/:id/{kind}", _sub(parent, kind)) for parent, kinds in _CHILDREN.items() for kind in kinds],
+    *[
+        ("GET", f"{parent}/:id/{kind}", _sub(parent, kind))
+        for parent, kinds in _CHILDREN.items()
+        for kind in kinds
+    ],
     *[("GET", f"{parent}/:id/activities", _of(_timeline, parent)) for parent in _CHILDREN],
     *[("GET", f"{parent}/:id/activity_counts", _of(_counts, parent)) for parent in _CHILDREN],
 ]

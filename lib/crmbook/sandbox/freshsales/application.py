@@ -17,11 +17,14 @@ from starlette.routing import Route as WebRoute
 from crmbook.sandbox.freshsales import quota
 from crmbook.sandbox.freshsales.bulk import settle
 from crmbook.sandbox.freshsales.call import Answer, Call, Upload
-from crmbook.sandbox.freshsales.errors import INVALID, Refused, forbidden
+from crmbook.sandbox.freshsales.errors import INVALID, Refused, envelope, forbidden
 from crmbook.sandbox.freshsales.routes import ROUTES
 from crmbook.sandbox.freshsales.tenant import Tenant
 
-_PREFIXES = {"suite": (("crm/sales/api", False), ("crm/sales", True)), "classic": (("api", False), ("", True))}
+_PREFIXES = {
+    "suite": (("crm/sales/api", False), ("crm/sales", True)),
+    "classic": (("api", False), ("", True)),
+}
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 
@@ -42,13 +45,12 @@ def app(tenant: Tenant, *, token: str) -> Starlette:
 
 
 async def _answer(request: Request, tenant: Tenant, token: str) -> tuple[Answer, dict[str, str]]:
-    path = request.path_params["path"].strip("/")
+    place = _place(request.path_params["path"].strip("/"), tenant.edition)
+    if place is None:
+        return Answer(envelope(404, ["Not found."]), 404), {}
+    local, ui = place
     headers: dict[str, str] = {}
     try:
-        place = _place(path, tenant.edition)
-        if place is None:
-            raise Refused(404, "Not found.")
-        local, ui = place
         if not local.startswith("files/"):
             refusal = _authenticate(request, token)
             if refusal is not None:

@@ -79,8 +79,8 @@ def _work_off(tenant: Tenant, job: Doc) -> None:
         rows = []
     elif fault == "job_partial":
         rows = list(itertools.islice(rows, len(rows) // 2))
-    errors = [error for error in (_apply(tenant, job["kind"], row) for row in rows) if error]
-    finished = {
+    errors = [error for error in (_error_of(tenant, job["kind"], row) for row in rows) if error]
+    finished: Doc = {
         "status": "failed" if fault else "completed",
         "rows": [],
         "total": len(job["rows"]),
@@ -91,26 +91,30 @@ def _work_off(tenant: Tenant, job: Doc) -> None:
     tenant.save("jobs", job | finished)
 
 
-def _apply(tenant: Tenant, kind: str, row: Doc) -> str | None:
-    key, value = _key(row)
-    data = dict(row["data"])
+def _error_of(tenant: Tenant, kind: str, row: Doc) -> str | None:
     try:
-        for name in ("emails", "phone_numbers"):
-            if isinstance(data.get(name), str):
-                raise Refused(400, INVALID)
-        if tenant.switch("bulk_drops_links"):
-            for name in _LINKS[kind]:
-                data.pop(name, None)
-        hits = records.matches(tenant, kind, key, value)
-        if len(hits) > 1 or (key == "id" and not hits):
-            raise Refused(400, INVALID)
-        if hits:
-            records.update(tenant, kind, tenant.get(kind, hits[0]) or {}, data)
-        else:
-            records.create(tenant, kind, _with_key(data, key, value))
+        _apply(tenant, kind, row)
     except Refused as no:
         return "; ".join(no.messages)
     return None
+
+
+def _apply(tenant: Tenant, kind: str, row: Doc) -> None:
+    key, value = _key(row)
+    data = dict(row["data"])
+    for name in ("emails", "phone_numbers"):
+        if isinstance(data.get(name), str):
+            raise Refused(400, INVALID)
+    if tenant.switch("bulk_drops_links"):
+        for name in _LINKS[kind]:
+            data.pop(name, None)
+    hits = records.matches(tenant, kind, key, value)
+    if len(hits) > 1 or (key == "id" and not hits):
+        raise Refused(400, INVALID)
+    if hits:
+        records.update(tenant, kind, tenant.get(kind, hits[0]) or {}, data)
+    else:
+        records.create(tenant, kind, _with_key(data, key, value))
 
 
 def _with_key(data: Doc, key: str, value: Any) -> Doc:

@@ -16,7 +16,9 @@ def _convert(call: Call) -> Answer:
     if company:
         account_id = accounts.find_or_create(tenant, company)
         body["sales_accounts"] = [{"id": account_id, "is_primary": True}]
-        answer["sales_account"] = render.shown(tenant, "sales_accounts", tenant.get("sales_accounts", account_id) or {})
+        answer["sales_account"] = render.shown(
+            tenant, "sales_accounts", tenant.get("sales_accounts", account_id) or {}
+        )
     contact = records.create(tenant, "contacts", body)
     deal = sent.get("deal", lead.get("deal"))
     if isinstance(deal, dict) and deal.get("name"):

@@ -11,13 +11,14 @@ from crmbook.sandbox.freshsales import values
 from crmbook.sandbox.freshsales.defaults import CHOICES_LIMIT, FIELD_LIMITS, UNIQUE_LIMIT
 from crmbook.sandbox.freshsales.errors import INVALID, Refused
 from crmbook.sandbox.freshsales.tenant import Tenant
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc
 
 _COUNTED_AS = {"radio": "dropdown", "decimal": "number", "datetime": "date", "url": "text"}
-TYPES = (
+TYPES = words(
     "text textarea number decimal dropdown multi_select_dropdown checkbox radio date datetime auto_complete url"
     " formula auto_number"
-).split()
+)
 CHOOSING = {"dropdown", "multi_select_dropdown", "radio"}
 _READ_ONLY = {"formula", "auto_number"}
 
@@ -47,7 +48,7 @@ def create(
         raise Refused(400, f"{label} has already been taken")
     _check_room(tenant, module, field_type)
     if unique:
-        _check_unique_allowed(tenant, module, field_type)
+        check_unique_allowed(tenant, module, field_type)
     doc = {
         "id": tenant.new_id("fields"),
         "module": module,
@@ -61,7 +62,7 @@ def create(
     }
     add_choices(tenant, doc, choices)
     tenant.save("fields", doc)
-    tenant.reindex()
+    tenant.refresh()
     return doc
 
 
@@ -82,15 +83,19 @@ def add_choices(tenant: Tenant, field: Doc, labels: Sequence[str]) -> None:
 
 def _check_room(tenant: Tenant, module: str, field_type: str) -> None:
     limits = FIELD_LIMITS[tenant.plan]
-    counted = [_COUNTED_AS.get(f["field_type"], f["field_type"]) for f in tenant.custom_fields[module].values()]
+    counted = [
+        _COUNTED_AS.get(f["field_type"], f["field_type"]) for f in tenant.custom_fields[module].values()
+    ]
     group = _COUNTED_AS.get(field_type, field_type)
     if counted.count(group) >= limits.get(group, limits["total"]):
-        raise Refused(400, f"You have reached the limit of {limits.get(group, 0)} {group} fields of your plan")
+        raise Refused(
+            400, f"You have reached the limit of {limits.get(group, 0)} {group} fields of your plan"
+        )
     if len(counted) >= limits["total"]:
         raise Refused(400, f"You have reached the limit of {limits['total']} fields of your plan")
 
 
-def _check_unique_allowed(tenant: Tenant, module: str, field_type: str) -> None:
+def check_unique_allowed(tenant: Tenant, module: str, field_type: str) -> None:
     if field_type not in {"text", "number", "decimal"}:
         raise Refused(400, "Only text and number fields can be unique")
     if len(tenant.unique_fields(module)) >= UNIQUE_LIMIT:

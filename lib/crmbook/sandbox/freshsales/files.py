@@ -23,7 +23,8 @@ def _upload(call: Call) -> Answer:
     if len(part.content) > FILE_LIMIT_BYTES:
         raise Refused(400, "File size should not exceed 150 MB")
     used = sum(doc["content_file_size"] for doc in tenant.table("documents").values())
-    if used + len(part.content) > STORAGE_GB[tenant.plan] * tenant.switch("users") * 1024**3:
+    seats = tenant.switch("users") or sum(1 for owner in tenant.live("owners") if owner["is_active"])
+    if used + len(part.content) > STORAGE_GB[tenant.plan] * seats * 1024**3:
         raise Refused(400, "You have reached the storage limit of your plan")
     fields = {name: value for name, value in call.form.items() if isinstance(value, str)}
     doc = columns.stamped(tenant, "documents") | {

@@ -25,7 +25,9 @@ def _create(call: Call) -> Answer:
     if any(doc["name"].casefold() == name.casefold() for doc in call.tenant.live("lists")):
         # nothing public says whether list names are unique; refusing is the stricter reading
         raise Refused(400, "Name has already been taken")
-    return Answer({"list": _shown(call.tenant.add("lists", {"name": name, "created_at": call.tenant.clock.iso()}))})
+    return Answer(
+        {"list": _shown(call.tenant.add("lists", {"name": name, "created_at": call.tenant.clock.iso()}))}
+    )
 
 
 def _all(call: Call) -> Answer:

@@ -45,7 +45,12 @@ def lines(tenant: Tenant, deal: Doc) -> list[Doc]:
     """The products of a deal as the vendor shows them with `include=products`."""
     found = ((tenant.get("products", line["id"]), line) for line in deal.get("products", ()))
     return [
-        {"id": line["id"], "name": doc["name"], "quantity": line["quantity"], "unit_price": line["unit_price"]}
+        {
+            "id": line["id"],
+            "name": doc["name"],
+            "quantity": line["quantity"],
+            "unit_price": line["unit_price"],
+        }
         for doc, line in found
         if doc is not None
     ]

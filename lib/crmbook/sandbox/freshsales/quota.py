@@ -43,9 +43,7 @@ def spend(tenant: Tenant) -> dict[str, str]:
         if tenant.switch("retry_after"):
             headers["retry-after"] = str(reset_s)
         raise Refused(429, "You have exceeded the limit of requests.", headers=headers)
-    table.put(
-        _ID, {"windows": {length: (start, used + 1) for length, (start, used) in windows.items()}}
-    )
+    table.put(_ID, {"windows": {length: (start, used + 1) for length, (start, used) in windows.items()}})
     return _headers(limit, left - 1, reset_s)
 
 

@@ -6,41 +6,41 @@ recorded tenants show them only beside the matching `include`, see `sideload`.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from crmbook.sandbox.freshsales import customfields, values
 from crmbook.sandbox.freshsales.deals import CLOSED, stage
 from crmbook.sandbox.freshsales.tenant import Tenant
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc
 
-_NULLS_CONTACT = (
+_NULLS_CONTACT = words(
     "first_name last_name avatar job_title city state zipcode country time_zone work_number mobile_number address"
     " last_seen last_contacted last_contacted_sales_activity_mode keyword medium last_contacted_mode"
     " last_contacted_via_sales_activity completed_sales_sequences active_sales_sequences web_form_ids facebook"
     " twitter linkedin team_user_ids external_id work_email unsubscription_reason other_unsubscription_reason"
     " last_seen_chat first_seen_chat locale total_sessions first_campaign first_medium first_source last_campaign"
     " last_medium last_source latest_campaign latest_medium latest_source"
-).split()
-_NULLS_ACCOUNT = (
+)
+_NULLS_ACCOUNT = words(
     "address city state zipcode country number_of_employees annual_revenue website owner_id phone last_contacted"
     " last_contacted_mode facebook twitter linkedin avatar parent_sales_account_id last_contacted_via_sales_activity"
     " last_contacted_sales_activity_mode completed_sales_sequences active_sales_sequences team_user_ids web_form_ids"
-).split()
-_NULLS_DEAL = (
+)
+_NULLS_DEAL = words(
     "amount expected_close closed_date completed_sales_sequences active_sales_sequences web_form_id"
     " upcoming_activities_time last_contacted_sales_activity_mode last_contacted_via_sales_activity team_user_ids"
     " avatar forecast_category deal_prediction_last_updated_at freddy_forecast_metrics last_deal_prediction"
-).split()
-_NULLS_LEAD = (
+)
+_NULLS_LEAD = words(
     "first_name last_name avatar job_title department city state zipcode country time_zone work_number mobile_number"
     " address last_seen last_contacted keyword medium facebook twitter linkedin email lead_quality has_authority"
     " stage_updated_time do_not_disturb email_status web_form_ids team_user_ids"
-).split()
+)
 
 
 def shown(tenant: Tenant, kind: str, doc: Doc) -> Doc:
     """One record of a module without sideloads."""
-    return _SHOWN[kind](tenant, doc)
+    return SHOWN[kind](tenant, doc)
 
 
 def _common(tenant: Tenant, kind: str, doc: Doc) -> Doc:
@@ -79,9 +79,7 @@ def _rollup(tenant: Tenant, kind: str, doc_id: int) -> Doc:
         elif forecast == "Closed Won":
             won_deals.append(deal.get("amount") or "0")
     if not open_deals and not won_deals:
-        return dict.fromkeys(
-            ("open_deals_amount", "open_deals_count", "won_deals_amount", "won_deals_count")
-        )
+        return dict.fromkeys(("open_deals_amount", "open_deals_count", "won_deals_amount", "won_deals_count"))
     return {
         "open_deals_amount": values.money(str(sum(map(Decimal, open_deals)))),
         "open_deals_count": len(open_deals),
@@ -199,7 +197,7 @@ def links(tenant: Tenant, kind: str, doc_id: int) -> Doc:
     return found
 
 
-_SHOWN: dict[str, Callable[[Tenant, Doc], Any]] = {
+SHOWN: dict[str, Callable[[Tenant, Doc], Doc]] = {
     "contacts": _contact,
     "sales_accounts": _account,
     "deals": _deal,

@@ -13,7 +13,16 @@ from crmbook.sandbox.freshsales.tenant import Tenant
 from crmbook.sandbox.store import Doc
 
 _KINDS = {"contact": "contacts", "sales_account": "sales_accounts", "deal": "deals", "lead": "leads"}
-_SEARCHED = ("display_name", "first_name", "last_name", "name", "email", "website", "mobile_number", "work_number")
+_SEARCHED = (
+    "display_name",
+    "first_name",
+    "last_name",
+    "name",
+    "email",
+    "website",
+    "mobile_number",
+    "work_number",
+)
 _OPERATORS = {"is", "is_in", "is_not", "is_before", "is_after", "contains", "starts_with"}
 _LOOKED_UP = {
     "contacts": {"email", "emails", "name", "mobile_number", "work_number", "phone", "external_id"},
@@ -94,7 +103,9 @@ def _lookup(call: Call) -> Answer:
             answer[kind] = {kind: [], "meta": {"total": 0}}
             continue
         hits = _hits(
-            call.tenant, kind, lambda copy: any(wanted == str(v).strip().casefold() for v in _values(copy, field))
+            call.tenant,
+            kind,
+            lambda copy: any(wanted == str(v).strip().casefold() for v in _values(copy, field)),
         )
         shown, _ = sideload.answer(call.tenant, kind, hits, call.include)
         answer[kind] = {kind: shown, "meta": {"total": len(shown)}}
@@ -132,7 +143,11 @@ def _filtered(call: Call) -> Answer:
 
 
 def _is_rule(rule: Any) -> bool:
-    return isinstance(rule, dict) and isinstance(rule.get("attribute"), str) and rule.get("operator") in _OPERATORS
+    return (
+        isinstance(rule, dict)
+        and isinstance(rule.get("attribute"), str)
+        and rule.get("operator") in _OPERATORS
+    )
 
 
 def _holds(copy: Doc, rule: Doc) -> bool:

@@ -13,11 +13,21 @@ from crmbook.sandbox.freshsales.clock import Clock
 from crmbook.sandbox.freshsales.tenant import MODULES, REALMS, SWITCHES, Tenant
 from crmbook.sandbox.store import Doc, Store
 
-_CONFIG = {"owners", "currencies", "pipelines", "lifecycle_stages", "sales_activity_types", "fields", "existing"}
+_CONFIG = {
+    "owners",
+    "currencies",
+    "pipelines",
+    "lifecycle_stages",
+    "sales_activity_types",
+    "fields",
+    "existing",
+}
 _SECTIONS = {"freshsales_test": "test", "freshsales_production": "production"}
 
 
-def open_tenant(store: Store, realm: str, clock: Clock, *, edition: str, described: Mapping[str, Any]) -> Tenant:
+def open_tenant(
+    store: Store, realm: str, clock: Clock, *, edition: str, described: Mapping[str, Any]
+) -> Tenant:
     """The tenant kept in the store, or, in an empty realm, the one that *described* asks for.
 
     Raises:
@@ -40,7 +50,9 @@ def open_tenant(store: Store, realm: str, clock: Clock, *, edition: str, describ
     return tenant
 
 
-def open_tenants(store: Store, clock: Clock, *, edition: str, described: Mapping[str, Any]) -> dict[str, Tenant]:
+def open_tenants(
+    store: Store, clock: Clock, *, edition: str, described: Mapping[str, Any]
+) -> dict[str, Tenant]:
     """Both tenants by realm."""
     return {r: open_tenant(store, r, clock, edition=edition, described=described) for r in REALMS}
 
@@ -101,13 +113,13 @@ def add_stage(tenant: Tenant, pipeline_id: int, stage: Mapping[str, Any]) -> Doc
             "deal_pipeline_id": pipeline_id,
             "position": stage.get("position") or len(stages) + 1,
             "probability": probability,
-            "forecast_type": stage.get("forecast_type") or _forecast(name, probability),
+            "forecast_type": stage.get("forecast_type") or forecast(name, probability),
             "updated_at": tenant.clock.iso(),
         },
     )
 
 
-def _forecast(name: str, probability: float) -> str:
+def forecast(name: str, probability: float) -> str:
     word = name.strip().casefold()
     if word in {"won", "closed won"} or probability == 100:
         return "Closed Won"
@@ -176,7 +188,9 @@ def _resolved(tenant: Tenant, row: Doc) -> Doc:
         ids = [_by(tenant, "sales_accounts", "name", name) for name in names]
         body["sales_accounts"] = [{"id": doc_id, "is_primary": i == 0} for i, doc_id in enumerate(ids)]
     if "contacts" in body:
-        body["contacts_added_list"] = [_by(tenant, "contacts", "email", mail) for mail in body.pop("contacts")]
+        body["contacts_added_list"] = [
+            _by(tenant, "contacts", "email", mail) for mail in body.pop("contacts")
+        ]
     return body
 
 

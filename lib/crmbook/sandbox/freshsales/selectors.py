@@ -4,19 +4,27 @@ Item fields are those of recorded answers. Lifecycle stages and contact statuses
 reasons on Classic only (their paths are [inferred]).
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from crmbook.sandbox.freshsales.call import Answer, Call, Route
 from crmbook.sandbox.freshsales.deals import stages_of
 from crmbook.sandbox.freshsales.errors import missing
 from crmbook.sandbox.freshsales.tenant import Tenant
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc
 
-_PLAIN = (
+_PLAIN = words(
     "territories campaigns lead_sources industry_types business_types deal_types deal_reasons deal_products"
     " deal_payment_statuses designations teams task_types"
-).split()
-_KINDS = {"owners": "owners", "deal_pipelines": "pipelines", "deal_stages": "stages", "currencies": "currencies"}
+)
+_KINDS = {
+    "owners": "owners",
+    "deal_pipelines": "pipelines",
+    "deal_stages": "stages",
+    "currencies": "currencies",
+}
 _SUITE = {"contact_statuses": "contact_statuses", "lifecycle_stages": "lifecycle_stages"}
 _CLASSIC = {"lead_stages": "lead_stages", "lead_reasons": "lead_reasons"}
 _ACTIVITY = {
@@ -32,18 +40,22 @@ def _kind(tenant: Tenant, name: str) -> str | None:
 
 def item(tenant: Tenant, kind: str, doc: Doc) -> Doc:
     """One row of reference data in the vendor's shape."""
-    shape = {
+    shapes: dict[str, Callable[[Doc], Doc]] = {
         "owners": _owner,
         "pipelines": _pipeline,
         "stages": _stage,
         "currencies": _currency,
-        "lifecycle_stages": lambda row: _lifecycle_stage(tenant, row),
+        "lifecycle_stages": functools.partial(_lifecycle_stage, tenant),
         "contact_statuses": _contact_status,
         "sales_activity_types": _activity_type,
         "sales_activity_outcomes": _outcome,
-        "lists": lambda row: {"id": row["id"], "name": row["name"]},
-    }.get(kind)
-    return shape(doc) if shape else _named(doc)
+        "lists": _list,
+    }
+    return shapes.get(kind, _named)(doc)
+
+
+def _list(doc: Doc) -> Doc:
+    return {"id": doc["id"], "name": doc["name"]}
 
 
 def _named(doc: Doc) -> Doc:
@@ -68,7 +80,9 @@ def _stage(doc: Doc) -> Doc:
 def _currency(doc: Doc) -> Doc:
     keys = ("id", "is_active", "currency_code", "exchange_rate")
     kind = 1 if doc.get("is_base") else 2
-    return {"partial": True} | {key: doc[key] for key in keys} | {"currency_type": kind, "schedule_info": None}
+    return (
+        {"partial": True} | {key: doc[key] for key in keys} | {"currency_type": kind, "schedule_info": None}
+    )
 
 
 def _lifecycle_stage(tenant: Tenant, doc: Doc) -> Doc:

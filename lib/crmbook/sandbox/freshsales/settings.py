@@ -108,7 +108,9 @@ def _custom(module: str, field: Doc) -> Doc:
 
 
 def _items(tenant: Tenant, module: str) -> list[Doc]:
-    return _system(tenant, module) + [_custom(module, f) for f in tenant.custom_fields.get(module, {}).values()]
+    return _system(tenant, module) + [
+        _custom(module, f) for f in tenant.custom_fields.get(module, {}).values()
+    ]
 
 
 def _fields(call: Call) -> Answer:

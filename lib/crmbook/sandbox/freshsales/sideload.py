@@ -9,6 +9,7 @@ from typing import Any
 
 from crmbook.sandbox.freshsales import activities, products, render, selectors
 from crmbook.sandbox.freshsales.tenant import KIND_OF_CLASS, Tenant
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc
 
 # include -> (key of the id in the record, kind, top-level key)
@@ -46,25 +47,33 @@ _MANY: dict[str, tuple[str, str]] = {
 }
 _ALLOWED: dict[str, set[str]] = {
     "contacts": set(
-        "owner creater updater source lead_source campaign tasks appointments notes deals sales_accounts"
-        " contact_status lifecycle_stage territory lists".split()
+        words(
+            "owner creater updater source lead_source campaign tasks appointments notes deals sales_accounts"
+            " contact_status lifecycle_stage territory lists"
+        )
     ),
     "sales_accounts": set(
-        "owner creater updater territory business_type industry_type tasks appointments contacts deals notes"
-        " child_sales_accounts".split()
+        words(
+            "owner creater updater territory business_type industry_type tasks appointments contacts deals notes"
+            " child_sales_accounts"
+        )
     ),
     "deals": set(
-        "owner creater updater source lead_source contacts sales_account deal_stage deal_type deal_reason campaign"
-        " deal_payment_status deal_product currency products sales_activities tasks appointments notes territory"
-        " deal_pipeline".split()
+        words(
+            "owner creater updater source lead_source contacts sales_account deal_stage deal_type deal_reason"
+            " campaign deal_payment_status deal_product currency products sales_activities tasks appointments notes"
+            " territory deal_pipeline"
+        )
     ),
     "leads": set(
-        "owner creater updater territory lead_stage lead_source lead_reason source tasks appointments notes".split()
+        words(
+            "owner creater updater territory lead_stage lead_source lead_reason source tasks appointments notes"
+        )
     ),
-    "tasks": {"owner", "users", "targetable", "creater", "updater", "task_type", "outcome"},
-    "appointments": {"creater", "targetable", "appointment_attendees", "conference", "note", "outcome"},
-    "notes": {"creater", "updater", "targetable"},
-    "sales_activities": {"owner", "creater", "updater", "targetable", "outcome"},
+    "tasks": set(words("owner users targetable creater updater task_type outcome")),
+    "appointments": set(words("creater targetable appointment_attendees conference note outcome")),
+    "notes": set(words("creater updater targetable")),
+    "sales_activities": set(words("owner creater updater targetable outcome")),
 }
 
 
@@ -88,7 +97,7 @@ class Tray:
 
 def row(tenant: Tenant, kind: str, doc: Doc) -> Any:
     """A document of any kind as it stands in a list."""
-    if kind in render._SHOWN:
+    if kind in render.SHOWN:
         return render.shown(tenant, kind, doc)
     if kind in activities.SHOWN:
         return activities.shown(tenant, kind, doc)
@@ -139,7 +148,9 @@ def _special(tenant: Tenant, kind: str, doc: Doc, record: Doc, name: str, tray: 
         record["sales_account_id"] = linked["id"] if linked else None
         tray.put("sales_accounts", "sales_accounts", [linked["id"]] if linked else [])
     elif name == "contacts":
-        found = tenant.related("contacts", kind, doc_id) if kind == "sales_accounts" else _contacts(tenant, doc)
+        found = (
+            tenant.related("contacts", kind, doc_id) if kind == "sales_accounts" else _contacts(tenant, doc)
+        )
         record["contact_ids"] = [contact["id"] for contact in found]
         tray.put("contacts", "contacts", record["contact_ids"])
     elif name == "child_sales_accounts":

@@ -16,6 +16,7 @@ from typing import Any
 
 from crmbook.sandbox.freshsales.clock import Clock
 from crmbook.sandbox.freshsales.errors import Refused
+from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc, Store, Table
 
 REALMS = ("freshsales_test", "freshsales_production")
@@ -30,7 +31,7 @@ KIND_OF_CLASS = {
 
 SWITCHES: dict[str, Any] = {
     "plan": None,  # suite: pro, classic: estate
-    "users": 1,  # seats: they multiply the file storage
+    "users": None,  # seats, which multiply the file storage; None: as many as active owners
     "requests_per_hour": None,  # None: the plan's
     "requests_per_minute": None,  # None: the plan's (400 on Classic, none published for Suite)
     "retry_after": False,  # a 429 carries Retry-After
@@ -53,13 +54,13 @@ SWITCHES: dict[str, Any] = {
 }
 
 _ID_BASE = {"freshsales_test": 70_000_000_000, "freshsales_production": 71_000_000_000}
-_KINDS = (
+_KINDS = words(
     "contacts sales_accounts deals leads tasks appointments notes sales_activities phone_calls lists documents"
     " document_links products owners pipelines stages lifecycle_stages contact_statuses currencies fields choices"
     " sales_activity_types sales_activity_outcomes lead_sources territories campaigns industry_types business_types"
     " deal_types deal_reasons deal_products deal_payment_statuses lead_stages lead_reasons designations teams"
     " task_types views jobs emails associations"
-).split()
+)
 
 
 class Tenant:
@@ -67,6 +68,7 @@ class Tenant:
 
     def __init__(self, store: Store, realm: str, clock: Clock) -> None:
         self.store, self.realm, self.clock = store, realm, clock
+        self._settings: Doc = {}
         self.reindex()
 
     # settings
@@ -90,7 +92,7 @@ class Tenant:
             raise KeyError(", ".join(unknown))
         self._settings = {**self._settings, **changes}
         self.table("settings").put(1, self._settings)
-        self._offset = _offset(self.switch("time_offset"))
+        self.refresh()
         return self._settings
 
     @property
@@ -159,14 +161,21 @@ class Tenant:
 
     def reindex(self) -> None:
         """Everything derived from the documents computed anew: after a start and after a raw edit."""
-        self._settings: Doc = self.table("settings").get(1) or {}
-        self._offset = _offset(self.switch("time_offset"))
         self._children: dict[tuple[str, str, int], set[int]] = {}
         self._parents: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        self._holders: dict[tuple[str, str, str], int] = {}
-        self._held: dict[tuple[str, int], list[tuple[str, str]]] = {}
         self._pending: list[tuple[float, str, int, Doc | None]] = []
         self.searchable: dict[str, dict[int, Doc]] = {}
+        self.refresh()
+        for kind in _KINDS:
+            for doc in self.table(kind).values():
+                self._relate(kind, doc)
+                self._schedule(kind, doc)
+        self.searchable_now(at=float("inf"))
+
+    def refresh(self) -> None:
+        """Settings, custom fields and the unique values computed anew: after a change of the configuration."""
+        self._settings = self.table("settings").get(1) or {}
+        self._offset = _offset(self.switch("time_offset"))
         self.custom_fields: dict[str, dict[str, Doc]] = {module: {} for module in MODULES}
         for field in self.table("fields").values():
             self.custom_fields.setdefault(field["module"], {})[field["api_name"]] = field
@@ -174,10 +183,11 @@ class Tenant:
             module: [*self._system_unique(module), *(n for n, f in fields.items() if f.get("unique"))]
             for module, fields in self.custom_fields.items()
         }
-        for kind in _KINDS:
+        self._holders: dict[tuple[str, str, str], int] = {}
+        self._held: dict[tuple[str, int], list[tuple[str, str]]] = {}
+        for kind in MODULES:
             for doc in self.table(kind).values():
-                self._index(kind, doc)
-        self.searchable_now(at=float("inf"))
+                self._hold(kind, doc)
 
     def _system_unique(self, module: str) -> list[str]:
         if module == "contacts":
@@ -186,20 +196,31 @@ class Tenant:
 
     def _index(self, kind: str, doc: Doc) -> None:
         self._unindex(kind, doc["id"])
+        self._relate(kind, doc)
+        if kind in MODULES:
+            self._hold(kind, doc)
+            self._schedule(kind, doc)
+
+    def _relate(self, kind: str, doc: Doc) -> None:
         parents = list(parents_of(kind, doc))
         if parents:
             self._parents[kind, doc["id"]] = parents
             for parent_kind, parent_id in parents:
                 self._children.setdefault((kind, parent_kind, parent_id), set()).add(doc["id"])
-        if kind not in MODULES:
+
+    def _hold(self, kind: str, doc: Doc) -> None:
+        if doc.get("is_deleted") and not self.switch("bin_reserves_email"):
             return
-        if not doc.get("is_deleted") or self.switch("bin_reserves_email"):
-            held = [(field, key) for field, _, key in self._unique_values(kind, doc)]
-            self._held[kind, doc["id"]] = held
-            for field, key in held:
-                self._holders[kind, field, key] = doc["id"]
-        visible_at = self.clock.now() + self.switch("index_delay_s")
-        self._pending.append((visible_at, kind, doc["id"], None if doc.get("is_deleted") else dict(doc)))
+        held = [(field, key) for field, _, key in self._unique_values(kind, doc)]
+        self._held[kind, doc["id"]] = held
+        for field, key in held:
+            self._holders.setdefault((kind, field, key), doc["id"])
+
+    def _schedule(self, kind: str, doc: Doc) -> None:
+        if kind in MODULES:
+            visible_at = self.clock.now() + self.switch("index_delay_s")
+            copy = None if doc.get("is_deleted") else dict(doc)
+            self._pending.append((visible_at, kind, doc["id"], copy))
 
     def _unindex(self, kind: str, doc_id: int) -> None:
         for parent_kind, parent_id in self._parents.pop((kind, doc_id), ()):

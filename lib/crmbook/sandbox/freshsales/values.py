@@ -11,8 +11,11 @@ from typing import Any
 
 from crmbook.sandbox.freshsales.errors import INVALID, Refused
 
-_EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*\.[a-z]{2,}", re.I)
-_WEBSITE = re.compile(r"(https?://)?[^\s/@]+\.[^\s/@.]{2,}([/?#]\S*)?", re.I)
+_EMAIL = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*\.[a-z]{2,}",
+    re.IGNORECASE,
+)
+_WEBSITE = re.compile(r"(https?://)?[^\s/@]+\.[^\s/@.]{2,}([/?#]\S*)?", re.IGNORECASE)
 _RUBY_DATE = re.compile(r"\w{3} (\w{3} \d{1,2} \d{4} \d\d:\d\d:\d\d) GMT([+-]\d{4})( \(.*\))?")
 _BIGGEST = Decimal(9007199254740991)
 

@@ -1,0 +1,193 @@
+"""Where do stages, owners and activity types go?
+
+In: pipelines, agents and deals of the source. Out: one row per stage, owner and activity type with its place
+in the target. Names and order stay; probabilities become whole numbers; a deal closed in an open stage gets
+a closed stage to go to. Invariant: no open deal sits in a stage the target counts as closed.
+"""
+
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook import tables
+from crmbook.errors import DataError
+
+WON, LOST = 2, 3
+_LOST_WORDS: Final = r"(?i)\b(lost|przegran\w*|utracon\w*|verloren|perdid\w*|perdu\w*)\b"
+_CARRIERS: Final = {
+    "call": "sales_activities", "meeting": "appointments", "email": "sales_activities", "task": "tasks",
+    "push": "sales_activities", "other": "notes",
+}  # fmt: skip
+
+
+def stages(source_stages: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+    """
+    Every stage and where it goes, as `tables.STAGES`, with added `won`/`lost` stages where deals need them.
+
+    A stage is Closed Won at probability 100, Closed Lost at 0 where its name says lost or all its deals are;
+    neither if a deal in it has another status, because the target would close that deal. Pipelines or stages
+    of one name are told apart by their id.
+    """
+    counted = deals.group_by("pipeline_id", "stage_id").agg(
+        pl.len().cast(pl.Int64).alias("deals"),
+        (pl.col("status") == WON).sum().alias("won"),
+        (pl.col("status") == LOST).sum().alias("lost"),
+    )
+    known = source_stages.join(counted, on=["pipeline_id", "stage_id"], how="left").with_columns(
+        pl.col("deals", "won", "lost").fill_null(0)
+    )
+    names = _pipeline_names(source_stages)
+    rows: list[dict[str, Any]] = []
+    for (pipeline_id,), group in known.sort("pipeline_id").group_by("pipeline_id", maintain_order=True):
+        ordered = group.sort(["stage_position", *_id_order("stage_id")], nulls_last=True).to_dicts()
+        rows += _pipeline(ordered, names[str(pipeline_id)])
+    return tables.conform(pl.DataFrame(rows, schema=tables.STAGES.columns), tables.STAGES)
+
+
+def owners(agents: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+    """Every agent, and every agent id that a record names but the list does not hold, as `tables.OWNERS`."""
+    named = pl.concat([contacts.select("assigned_to"), deals.select("assigned_to")]).drop_nulls()
+    counted = named.group_by(pl.col("assigned_to").alias("agent_id")).agg(
+        pl.len().cast(pl.Int64).alias("records")
+    )
+    joined = agents.with_columns(is_known=pl.lit(value=True)).join(
+        counted, on="agent_id", how="full", coalesce=True
+    )
+    filled = joined.with_columns(pl.col("is_known").fill_null(value=False), pl.col("records").fill_null(0))
+    return tables.conform(filled, tables.OWNERS)
+
+
+def activity_types(types: pl.DataFrame, counts: pl.DataFrame | None = None) -> pl.DataFrame:
+    """What carries each activity type, as `tables.ACTIVITY_MAP`; *counts* has activity_type_id, records."""
+    if counts is None:
+        counts = pl.DataFrame(schema={"activity_type_id": pl.String, "records": pl.Int64})
+    kind = pl.col("kind").fill_null("other")
+    mapped = types.with_columns(
+        kind=kind, carrier=kind.replace_strict(_CARRIERS, default=_CARRIERS["other"], return_dtype=pl.String)
+    )
+    joined = mapped.join(counts, on="activity_type_id", how="left").with_columns(
+        pl.col("records").fill_null(0)
+    )
+    return tables.conform(joined, tables.ACTIVITY_MAP)
+
+
+def stages_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
+    """
+    *proposed* with the places a person gave: *edited* has pipeline_id, stage_id and target, which reads
+    `<pipeline> / <stage>`; a pipeline whose own name holds that separator can't be given anew.
+
+    Raises:
+        DataError: an open and a closed stage, or stages closed in different ways, now share a target.
+    """
+    key = ["pipeline_id", "stage_id"]
+    parts = pl.col("target").str.splitn(" / ", 2)
+    given = edited.select(
+        *key, "target", pipe=parts.struct[0].str.strip_chars(), name=parts.struct[1].str.strip_chars()
+    )
+    joined = proposed.join(given, on=key, how="left")
+    moved = pl.col("target").is_not_null() & (
+        pl.col("target") != pl.concat_str("target_pipeline", "target_stage", separator=" / ")
+    )
+    made = joined.with_columns(
+        target_pipeline=pl.when(moved).then("pipe").otherwise("target_pipeline"),
+        target_stage=pl.when(moved).then("name").otherwise("target_stage"),
+    ).drop("target", "pipe", "name")
+    mixed = made.group_by("target_pipeline", "target_stage").agg(
+        pl.col("forecast_type").n_unique().alias("types")
+    )
+    for pipeline, stage, _ in mixed.filter(pl.col("types") > 1).sort("target_pipeline").iter_rows():
+        raise DataError(f"decisions: {pipeline} / {stage} would take open and closed stages; keep them apart")
+    return tables.conform(made, tables.STAGES)
+
+
+def owners_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
+    """*proposed* with the e-mail a person gave per agent: *edited* has agent_id, email."""
+    joined = proposed.join(edited.select("agent_id", given="email"), on="agent_id", how="left")
+    return tables.conform(
+        joined.with_columns(email=pl.coalesce("given", "email")).drop("given"), tables.OWNERS
+    )
+
+
+def _pipeline_names(source_stages: pl.DataFrame) -> dict[str, str]:
+    pairs = source_stages.select("pipeline_id", "pipeline").unique(
+        "pipeline_id", keep="first", maintain_order=True
+    )
+    return _distinct(
+        [(i, _named(name, "Pipeline", i)) for i, name in pairs.sort(_id_order("pipeline_id")).iter_rows()]
+    )
+
+
+def _pipeline(ordered: list[dict[str, Any]], target_pipeline: str) -> list[dict[str, Any]]:
+    names = _distinct([(r["stage_id"], _named(r["stage"], "Stage", r["stage_id"])) for r in ordered])
+    rows = [
+        _stage(r, target_pipeline, names[r["stage_id"]], position, _forecast_type(r))
+        for position, r in enumerate(ordered, 1)
+    ]
+    for key, word, forecast_type, probability in (
+        ("won", "Won", "Closed Won", 100.0),
+        ("lost", "Lost", "Closed Lost", 0.0),
+    ):
+        strays = sum(
+            r[key] for r, made in zip(ordered, rows, strict=False) if made["forecast_type"] != forecast_type
+        )
+        if strays and all(made["forecast_type"] != forecast_type for made in rows):
+            taken = {made["target_stage"].casefold() for made in rows}
+            name = word if word.casefold() not in taken else f"{word} (closed)"
+            added = {**ordered[0], "stage_id": key, "stage": name, "probability": probability, "deals": 0}
+            rows.append(_stage(added, target_pipeline, name, len(rows) + 1, forecast_type, is_added=True))
+    return rows
+
+
+def _stage(
+    row: dict[str, Any],
+    target_pipeline: str,
+    name: str,
+    position: int,
+    forecast_type: str,
+    *,
+    is_added: bool = False,
+) -> dict[str, Any]:
+    given = row["probability"]
+    # Half goes up, as a person rounds.
+    rounded = None if given is None else int(given + 0.5)
+    return {
+        "pipeline_id": row["pipeline_id"],
+        "stage_id": row["stage_id"],
+        "pipeline": row["pipeline"],
+        "stage": row["stage"],
+        "probability": given,
+        "target_pipeline": target_pipeline,
+        "target_stage": name,
+        "target_position": position,
+        "target_probability": rounded,
+        "forecast_type": forecast_type,
+        "is_rounded": given is not None and given != rounded,
+        "is_added": is_added,
+        "deals": row["deals"],
+    }
+
+
+def _forecast_type(row: dict[str, Any]) -> str:
+    says_lost = pl.Series([row["stage"] or ""]).str.contains(_LOST_WORDS).item()
+    if row["probability"] == 100 and row["won"] == row["deals"]:
+        return "Closed Won"
+    if row["probability"] == 0 and row["lost"] == row["deals"] and (says_lost or row["deals"]):
+        return "Closed Lost"
+    return "Open"
+
+
+def _named(name: str | None, kind: str, source_id: str) -> str:
+    return " ".join((name or "").split()) or f"{kind} {source_id}"
+
+
+def _distinct(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Names by id, told apart by the id where two are the same but for case."""
+    folded = [name.casefold() for _, name in pairs]
+    return {
+        key: f"{name} ({key})" if folded.index(name.casefold()) != place else name
+        for place, (key, name) in enumerate(pairs)
+    }
+
+
+def _id_order(column: str) -> list[pl.Expr]:
+    return [pl.col(column).cast(pl.Int64, strict=False), pl.col(column)]

@@ -1,0 +1,208 @@
+"""Every expectation of every suite passes on the demo's own tables and fails on planted bad data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from conftest import Demo
+from crmbook import gates, runs, tables
+from crmbook.errors import GateFailed, UsageError
+
+SUITES = sorted((runs.project() / "expectations").glob("*.json"))
+EXPECTATIONS = [
+    pytest.param(suite, expectation, id=f"{suite.stem}-{expectation['meta']['id']}")
+    for suite in SUITES
+    for expectation in json.loads(suite.read_text(encoding="utf-8"))["expectations"]
+]
+
+
+def _table(demo: Demo, suite: Path) -> pl.DataFrame:
+    phase, table = suite.stem.split(".")
+    return pl.read_parquet(demo.run / phase / "data" / f"{table}.parquet")
+
+
+def _good_row(contract: tables.Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """At least two rows to plant into, also where the demo has none of this kind."""
+    if frame.height:
+        return frame
+    blank = {name: [None, None] for name in contract.columns}
+    return pl.DataFrame(blank, schema=contract.columns)
+
+
+def _set(frame: pl.DataFrame, column: str, value: Any) -> pl.DataFrame:
+    """*frame* with *value* in the first row of *column*."""
+    dtype = frame.schema[column]
+    bad = pl.lit(value, dtype=dtype) if value is None else pl.lit(value).cast(dtype)
+    return frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 0).then(bad).otherwise(pl.col(column)).alias(column)
+    )
+
+
+def _planted(frame: pl.DataFrame, expectation: dict[str, Any]) -> pl.DataFrame:
+    """*frame* with one defect of the kind the expectation is there for."""
+    kind, kwargs = expectation["type"], expectation["kwargs"]
+    column = kwargs.get("column", "")
+    is_text = column and frame.schema[column] == pl.String
+    match kind:
+        case "expect_column_values_to_not_be_null":
+            return _set(frame, column, None)
+        case "expect_column_values_to_be_unique":
+            filled = frame.filter(pl.col(column).is_not_null())
+            twice = filled.head(1) if filled.height else _set(frame, column, "x" if is_text else 1).head(1)
+            return pl.concat([twice, twice, frame])
+        case "expect_compound_columns_to_be_unique":
+            named = frame.head(1).with_columns(
+                pl.col(c).fill_null("x" if frame.schema[c] == pl.String else 1) for c in kwargs["column_list"]
+            )
+            return pl.concat([named, named, frame])
+        case "expect_column_values_to_be_in_set":
+            wrong = {pl.Boolean: False, pl.String: "something else"}
+            return _set(frame, column, next((v for d, v in wrong.items() if frame.schema[column] == d), 77))
+        case "expect_column_values_to_match_regex":
+            return _set(frame, column, "!! ##")
+        case "expect_column_values_to_be_between":
+            return _set(frame, column, kwargs["max_value"] * 2)
+        case "expect_column_value_lengths_to_be_between":
+            return _set(frame, column, "x" * (kwargs["max_value"] + 1))
+        case "expect_column_pair_values_to_be_equal":
+            other = "not the same" if frame.schema[kwargs["column_A"]] == pl.String else -5
+            return _set(
+                _set(frame, kwargs["column_A"], other),
+                kwargs["column_B"],
+                "1" if isinstance(other, str) else 5,
+            )
+        case "expect_column_pair_values_a_to_be_greater_than_b":
+            return _set(_set(frame, kwargs["column_A"], 1), kwargs["column_B"], 2)
+        case "expect_table_row_count_to_be_between":
+            return frame.clear()
+    raise AssertionError(f"no defect is known for {kind}")
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda p: p.stem)
+def test_the_demo_passes_every_critical_check(demo: Demo, suite: Path) -> None:
+    """Clean data gives no finding: every check of the suite is evaluated and every critical one holds."""
+    phase, table = suite.stem.split(".")
+    checks = gates.validate(demo.run / phase / "data" / f"{table}.parquet", suite, table)
+    assert len(checks) == len(json.loads(suite.read_text(encoding="utf-8"))["expectations"])
+    assert [c.id for c in checks if not c.passed and c.severity == "critical"] == []
+
+
+@pytest.mark.parametrize(("suite", "expectation"), EXPECTATIONS)
+def test_an_expectation_fails_on_its_planted_defect(
+    demo: Demo, tmp_path: Path, suite: Path, expectation: dict[str, Any]
+) -> None:
+    """A gate that was never seen failing guards nothing."""
+    table = suite.stem.split(".")[1]
+    frame = _good_row(tables.of(table), _table(demo, suite))
+    planted = tmp_path / f"{table}.parquet"
+    _planted(frame, expectation).write_parquet(planted)
+    failed = [c.id for c in gates.validate(planted, suite, table) if not c.passed]
+    assert expectation["meta"]["id"] in failed
+
+
+def _suite(folder: Path, *expectations: dict[str, Any]) -> Path:
+    path = folder / "01_discovery.tags.json"
+    path.write_text(json.dumps({"name": "s", "expectations": list(expectations)}), encoding="utf-8")
+    return path
+
+
+def _check(kind: str, **kwargs: Any) -> dict[str, Any]:
+    return {"type": kind, "kwargs": kwargs, "severity": "critical", "notes": "n.", "meta": {"id": "X-1"}}
+
+
+TAGS = pl.DataFrame({"tag_id": ["1", "1"], "name": ["secret value", None]})
+
+
+def test_a_misspelled_expectation_is_an_error_not_a_pass(tmp_path: Path) -> None:
+    """Great Expectations drops what it does not know and passes; the workbook does not."""
+    TAGS.write_parquet(tmp_path / "tags.parquet")
+    good = _check("expect_column_values_to_not_be_null", column="tag_id")
+    suite = _suite(tmp_path, good, _check("expect_column_values_to_be_uniqe", column="tag_id"))
+    with pytest.raises(UsageError, match="2 declared, 1 loaded; unknown.*expect_column_values_to_be_uniqe"):
+        gates.validate(tmp_path / "tags.parquet", suite, "tags")
+
+
+@pytest.mark.parametrize(
+    ("expectations", "expected"),
+    [
+        pytest.param([], "declares no expectation", id="empty"),
+        pytest.param(
+            [_check("expect_column_values_to_not_be_null", column="nme")], "no such columns", id="column"
+        ),
+        pytest.param(
+            [_check("expect_column_values_to_not_be_null", colum="name")], "not a suite", id="argument"
+        ),
+    ],
+)
+def test_a_suite_that_checks_nothing_is_an_error(
+    tmp_path: Path, expectations: list[Any], expected: str
+) -> None:
+    """An empty suite, an unknown column and an unknown argument are named, never passed over."""
+    TAGS.write_parquet(tmp_path / "tags.parquet")
+    with pytest.raises(UsageError, match=expected):
+        gates.validate(tmp_path / "tags.parquet", _suite(tmp_path, *expectations), "tags")
+
+
+def test_a_result_holds_no_value(tmp_path: Path) -> None:
+    """What failed is counted; what stood there is not repeated."""
+    TAGS.write_parquet(tmp_path / "tags.parquet")
+    suite = _suite(tmp_path, _check("expect_column_values_to_be_in_set", column="name", value_set=["a"]))
+    checks = gates.validate(tmp_path / "tags.parquet", suite, "tags")
+    assert [(c.id, c.passed, c.checked, c.failed) for c in checks] == [("X-1", False, 2, 1)]
+    assert "secret value" not in repr(checks)
+
+
+def test_the_warm_process_answers_like_the_own_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same checks by the process that keeps Great Expectations warm; an error comes back as itself."""
+    TAGS.write_parquet(tmp_path / "tags.parquet")
+    suite = _suite(tmp_path, _check("expect_column_values_to_be_unique", column="tag_id"))
+    own = gates.validate(tmp_path / "tags.parquet", suite, "tags")
+    with gates.Server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        _wait_for(Path(server.environment[gates.SOCKET]))
+        assert gates.validate(tmp_path / "tags.parquet", suite, "tags") == own
+        with pytest.raises(UsageError, match="declares no expectation"):
+            gates.validate(tmp_path / "tags.parquet", _suite(tmp_path), "tags")
+    assert (
+        gates.validate(
+            tmp_path / "tags.parquet",
+            _suite(tmp_path, _check("expect_column_values_to_be_unique", column="tag_id")),
+            "tags",
+        )
+        == own
+    )
+
+
+def _wait_for(path: Path) -> None:
+    import time
+
+    for _ in range(200):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError("the gate process did not start")
+
+
+def test_a_failed_gate_names_its_checks_and_is_kept(demo: Demo, customers: Path) -> None:
+    """GateFailed names the check and where to read on; gate.json says what failed; exit code 3."""
+    import shutil
+
+    shutil.copytree(demo.runs / "demo", customers / "demo")
+    record = runs.Record(customers / "demo" / demo.run.name)
+    run = runs.open("04_normalization", customer="demo", run_id=record.folder.name)
+    balance = run.read("balance")
+    run.save("balance", balance.with_columns(unaccounted=pl.lit(3, pl.Int64)))
+    with pytest.raises(
+        GateFailed, match=r"04_normalization: 1 of \d+ checks failed: N-\d+ \(balance.unaccounted: 3 of 3\)"
+    ) as raised:
+        gates.check(run)
+    assert raised.value.exit_code == 3
+    kept = json.loads((run.phase_folder / "gate.json").read_text(encoding="utf-8"))
+    assert kept["passed"] is False
+    assert [c["column"] for c in kept["checks"] if not c["passed"] and c["severity"] == "critical"] == [
+        "unaccounted"
+    ]
