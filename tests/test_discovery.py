@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from source_rows import attributes, companies, contacts, deals
 
 from crmbook.phases import discovery, kinds
+from source_rows import attributes, companies, contacts, deals
 
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 

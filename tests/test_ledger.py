@@ -145,7 +145,7 @@ def test_a_damaged_file_is_said_to_be_damaged(path):
     """Garbage in place of the ledger is one line that says not to delete it."""
     path.write_bytes(b"no database at all " * 100)
     with (
-        pytest.raises(DataError, match=r"^ledger\.db: file is not a database; restore it") as stop,
+        pytest.raises(DataError, match=r"^ledger\.db: file is not a database; restore a backup") as stop,
         Ledger(path),
     ):
         pass

@@ -2,12 +2,12 @@
 
 import polars as pl
 import pytest
-from source_rows import attributes, companies, contacts, deals
 
 from crmbook import clean, tables
 from crmbook.errors import DataError
 from crmbook.phases import discovery, mapping, matching, standard_map, structure
 from crmbook.sandbox import demo
+from source_rows import attributes, companies, contacts, deals
 
 DECLARED = attributes(
     ("contact", "lead_source", "Lead source", "fixed"),

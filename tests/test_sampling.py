@@ -1,8 +1,7 @@
 """A sample shows every class and brings along what hangs on it."""
 
-from source_rows import companies, contacts, deals
-
 from crmbook.phases import sampling
+from source_rows import companies, contacts, deals
 
 PEOPLE = contacts(
     *({"source_id": str(n), "email": f"p{n}@b.example", "company_ids": ["c1"]} for n in range(50)),

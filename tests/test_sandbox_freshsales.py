@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from freshsales_tenant import Account, messages
 
 from crmbook.sandbox.store import Store
+from freshsales_tenant import Account, messages
 
 
 @pytest.mark.parametrize(

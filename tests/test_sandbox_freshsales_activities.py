@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from freshsales_tenant import Account, messages
 
 LONG_AGO = "2011-03-27T01:30:00Z"

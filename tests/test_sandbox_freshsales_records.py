@@ -1,6 +1,7 @@
 """The Freshsales sandbox's contacts, accounts and deals: writes, refusals, side effects, the recycle bin."""
 
 import pytest
+
 from freshsales_tenant import Account, messages
 
 
@@ -21,6 +22,39 @@ def test_a_contact_shows_the_keys_of_a_recorded_one() -> None:
     )
     assert set() == set(recorded.split()) - contact.keys()
     assert set() == {"owner_id", "lifecycle_stage_id", "contact_status_id", "sales_accounts"} & contact.keys()
+
+
+def test_the_other_records_show_the_keys_of_recorded_ones() -> None:
+    """Accounts and deals, key for key; a deal's owner, account and currency are not among them."""
+    account = Account()
+    company, deal = account.account(), account.deal()
+    common = (
+        "id name links custom_field created_at updated_at recent_note completed_sales_sequences is_deleted avatar"
+        " active_sales_sequences last_assigned_at last_contacted_sales_activity_mode team_user_ids tags"
+        " last_contacted_via_sales_activity"
+    )
+    of_account = (
+        "address city state zipcode country number_of_employees annual_revenue website owner_id phone"
+        " open_deals_amount open_deals_count won_deals_amount won_deals_count last_contacted last_contacted_mode"
+        " facebook twitter linkedin parent_sales_account_id web_form_ids"
+    )
+    of_deal = (
+        "amount base_currency_amount expected_close closed_date stage_updated_time probability deal_pipeline_id"
+        " deal_stage_id age web_form_id upcoming_activities_time collaboration expected_deal_value"
+        " forecast_category deal_prediction deal_prediction_last_updated_at freddy_forecast_metrics"
+        " last_deal_prediction rotten_days"
+    )
+    assert set() == set(f"{common} {of_account}".split()) - company.keys()
+    assert set() == set(f"{common} {of_deal}".split()) - deal.keys()
+
+
+def test_an_open_deal_ages_and_goes_stale() -> None:
+    """Thirty days after its last move."""
+    account = Account()
+    deal = account.deal()["id"]
+    account.clock.advance(33 * 86_400)
+    shown = account.get(f"deals/{deal}").json()["deal"]
+    assert (33, 3) == (shown["age"], shown["rotten_days"])
 
 
 def test_a_contact_needs_an_email() -> None:
@@ -253,6 +287,19 @@ def test_a_deal_moves_its_contacts_through_the_lifecycle() -> None:
     assert "Customer" == account.stage(contact)
     account.deal("Second", contacts_added_list=[contact])
     assert "Customer" == account.stage(contact)
+
+
+def test_the_lifecycle_is_told_by_type_not_by_order() -> None:
+    """A tenant may list Sales Qualified Lead before Lead."""
+    stages = [
+        {"name": "Sales Qualified Lead start", "type": "Sales Qualified Lead"},
+        {"name": "Lead", "type": "Lead"},
+        {"name": "Customer", "type": "Customer"},
+    ]
+    account = Account(lifecycle_stages=stages)
+    contact = account.contact()["id"]
+    account.deal(contacts_added_list=[contact])
+    assert "Sales Qualified Lead start" == account.stage(contact)
 
 
 @pytest.mark.parametrize(("mode", "stage"), [("off", "Lead"), ("always", "Sales Qualified Lead")])

@@ -1,12 +1,12 @@
-"""Stages, owners and activity types: names and order stay, probabilities become whole, closed deals find a closed stage."""
+"""Stages, owners, activity types: names and order stay, closed deals find a closed stage."""
 
 import polars as pl
 import pytest
-from source_rows import contacts, deals, stages
 
 from crmbook import tables
 from crmbook.errors import DataError
 from crmbook.phases import structure
+from source_rows import contacts, deals, stages
 
 OPEN, WON, LOST, ARCHIVED = 1, 2, 3, 4
 SALES = stages(("10", "New", 12.5), ("11", "Offer", 66.7), ("12", "Signed", 100), ("13", "Lost", 0))
@@ -73,12 +73,13 @@ def test_closed_stages_are_added_only_where_deals_need_them() -> None:
     """A won deal in an open stage needs a place in a pipeline without a won stage; a pipeline that has one gets none."""
     source = stages(("10", "Open", 50))
 
-    assert {"10", "won"} == set(_by_stage(structure.stages(source, _deals(("10", WON))), "stage_id"))
-    assert {"10", "lost"} == set(_by_stage(structure.stages(source, _deals(("10", LOST))), "stage_id"))
-    assert {"10"} == set(_by_stage(structure.stages(source, _deals(("10", ARCHIVED))), "stage_id"))
-    assert {"10", "11", "12", "13"} == set(
-        _by_stage(structure.stages(SALES, _deals(("10", WON))), "stage_id")
-    )
+    def ids(pipeline: pl.DataFrame, *placed: tuple[str, int]) -> set[str]:
+        return set(structure.stages(pipeline, _deals(*placed)).get_column("stage_id"))
+
+    assert {"10", "won"} == ids(source, ("10", WON))
+    assert {"10", "lost"} == ids(source, ("10", LOST))
+    assert {"10"} == ids(source, ("10", ARCHIVED))
+    assert {"10", "11", "12", "13"} == ids(SALES, ("10", WON), ("10", LOST))
 
 
 def test_an_added_stage_comes_last_and_has_a_name_of_its_own() -> None:

@@ -96,10 +96,7 @@ class Ledger:
         with self._told():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            # FULL: an intent lost with the machine's power would be a duplicate after it.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA}")
         return self
 
     def __exit__(
@@ -144,7 +141,7 @@ class Ledger:
 
     def intend(self, intents: Iterable[Intent]) -> None:
         """On disk before the writes leave; a repeated intent counts an attempt and keeps the first `before`."""
-        with self._change() as db:
+        with self._change(sync="FULL") as db:
             db.executemany(
                 "INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intent', ?, NULL, NULL, 1, ?)"
                 " ON CONFLICT(op_id) DO UPDATE SET attempts = attempts + 1, state = 'intent', at = excluded.at"
@@ -223,12 +220,11 @@ class Ledger:
 
     def rejected(self) -> pl.DataFrame:
         """op_id, entity, action, source_id and the vendor's sentences (`messages`, which may quote values)."""
+        columns = ("op_id", "entity", "action", "source_id", "error")
+        query = f"SELECT {', '.join(columns)} FROM writes WHERE state = 'rejected' ORDER BY seq"  # noqa: S608  constant
         with self._told():
-            rows = self._db.execute(
-                "SELECT op_id, entity, action, source_id, error FROM writes WHERE state = 'rejected' ORDER BY seq"
-            ).fetchall()
-        schema = ["op_id", "entity", "action", "source_id", "error"]
-        frame = pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
+            rows = self._db.execute(query).fetchall()
+        frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
         return frame.with_columns(messages=pl.col("error").str.json_decode(tables.TEXTS)).drop("error")
 
     def state_hash(self) -> str:
@@ -264,8 +260,10 @@ class Ledger:
         return pl.DataFrame(rows, schema=table.columns, orient="row")
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def _change(self, sync: str = "NORMAL") -> Iterator[sqlite3.Connection]:
+        # An intent lost with the machine's power would be a duplicate after it; a lost outcome is looked up.
         with self._told():
+            self._db.execute(f"PRAGMA synchronous={sync}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -277,7 +275,6 @@ class Ledger:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """SQLite's and the disk's complaints as our one line."""
         try:
             yield
         except sqlite3.IntegrityError as problem:
@@ -293,13 +290,9 @@ class Ledger:
             what = "free some space" if "full" in text or "I/O" in text else "make it writable"
             raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
         except sqlite3.DatabaseError as problem:
-            raise DataError(
-                f"{self.path.name}: {problem}; restore it from a backup, do not delete it"
-            ) from None
+            raise DataError(f"{self.path.name}: {problem}; restore a backup, do not delete it") from None
         except OSError as problem:
-            raise DataError(
-                f"{self.path.name}: {problem.strerror}; make it writable and run again, it resumes"
-            ) from None
+            raise DataError(f"{self.path.name}: {problem.strerror}; make it writable and run again") from None
 
 
 def _now() -> str:

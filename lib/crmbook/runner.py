@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,12 @@ class PrivateKernelManager(AsyncKernelManager):
     @default("transport")
     def _transport(self) -> str:
         return "ipc"
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
+        # What a kernel says on its own streams is about itself; the notebook keeps what the cells say.
+        await super()._async_launch_kernel(
+            kernel_cmd, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | kw
+        )
 
 
 def template(phase: str) -> Path:

@@ -4,7 +4,6 @@ The target refuses an account without a name, and may refuse a second one of the
 measured). Whether two names are the same ignores case and runs of blanks, like a person reading them.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -17,7 +16,7 @@ from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tal
 ENTITY: Final = "company"
 PHONE_NUMBERS: Final = "cf_usercom_phone_numbers"
 _OWN: Final = ("source_id", "cf_usercom_original_id", "name")
-_HELPERS: Final = ("_name", "_site", "_filled")
+_HELPERS: Final = ("_name", "_site")
 
 
 def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
@@ -25,7 +24,7 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
     Accounts of *companies* (`tables.SOURCE_COMPANIES`), their fate, and what happened on the way.
 
     A company without a name is rejected (`name_missing`). Under the policy `merge`, companies of the same name
-    and web site become the fullest of them, lowest id first. Names still the same get the source id behind
+    and web site become the one with the lowest id. Names still the same get the source id behind
     them, all but the lowest, where the target or the policy wants names unique.
     """
     shaped = cells(companies, entity=ENTITY, decided=decided, table=tables.ACCOUNTS)
@@ -35,7 +34,7 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
     )
     rejects = merged(tables.REJECTS, shaped.rejects, rejected(ENTITY, [nameless], is_blocking=True))
     rows = _keyed(rows.filter(pl.col("name").is_not_null()))
-    rank = [pl.col("_filled").neg(), *dedupe.id_order()]
+    rank = dedupe.id_order()
     merges = tables.MERGES.empty()
     if decided.policy.duplicate_account == "merge":
         merges = dedupe.merges(
@@ -93,11 +92,9 @@ def _structured(
 
 
 def _keyed(rows: pl.DataFrame) -> pl.DataFrame:
-    counted: Sequence[str] = [c for c in rows.columns if c not in _OWN]
     return rows.with_columns(
         _name=clean.name_key(pl.col("name")),
         _site=parse.host(pl.col("website")),
-        _filled=dedupe.filled_cells(counted, rows.schema),
     )
 
 

@@ -193,26 +193,37 @@ def _own(
     places = found.sort("source_id", "by_mark", "target_id").group_by("source_id", maintain_order=True).agg(
         pl.col("target_id").first(), pl.col("by_mark").first(), places=pl.len()
     )  # fmt: skip
-    refusals = _of(refused, entity).select("source_id", is_refused=pl.lit(value=True)).unique("source_id")
-    written = _of(crosswalk, entity).select("source_id", is_written=pl.lit(value=True))
-    every = normalized.select("source_id")
-    for frame in (places, refusals, written):
-        every = every.join(frame, on="source_id", how="left")
-    absent = pl.col("places").is_null()
-    name = (
-        pl.when(absent & pl.col("is_refused")).then(pl.lit("rejected"))
-        .when(absent).then(pl.lit("missing"))
-        .when(pl.col("places") > 1).then(pl.lit("duplicated"))
-        .otherwise(pl.lit("loaded"))
-    )  # fmt: skip
+    every = normalized.select("source_id").join(places, on="source_id", how="left")
+    is_several = pl.col("places") > 1
     reason = (
-        pl.when(absent & pl.col("is_refused")).then(pl.lit("refused by the target"))
-        .when(absent & pl.col("is_written")).then(pl.lit("gone from the target"))
-        .when(absent).then(pl.lit("never written"))
-        .when(pl.col("places") > 1).then(pl.format("in {} target records", "places"))
+        pl.when(is_several).then(pl.format("in {} target records", "places"))
         .when("by_mark").then(pl.lit("found by its mark, not in the crosswalk"))
     )  # fmt: skip
-    return every.select("source_id", name.alias("class"), "target_id", reason.alias("reason"))
+    there = every.filter(pl.col("places").is_not_null()).select(
+        "source_id",
+        pl.when(is_several).then(pl.lit("duplicated")).otherwise(pl.lit("loaded")).alias("class"),
+        "target_id",
+        reason.alias("reason"),
+    )
+    return pl.concat([there, _lost(entity, every.filter(pl.col("places").is_null()), crosswalk, refused)])
+
+
+def _lost(entity: str, absent: pl.DataFrame, crosswalk: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
+    """source_id, class, target_id, reason of the records that are nowhere in the target."""
+    refusals = _of(refused, entity).select("source_id", is_refused=pl.lit(value=True)).unique("source_id")
+    written = _of(crosswalk, entity).select("source_id", is_written=pl.lit(value=True))
+    known = absent.join(refusals, on="source_id", how="left").join(written, on="source_id", how="left")
+    reason = (
+        pl.when("is_refused").then(pl.lit("refused by the target"))
+        .when("is_written").then(pl.lit("gone from the target"))
+        .otherwise(pl.lit("never written"))
+    )  # fmt: skip
+    return known.select(
+        "source_id",
+        pl.when("is_refused").then(pl.lit("rejected")).otherwise(pl.lit("missing")).alias("class"),
+        "target_id",
+        reason.alias("reason"),
+    )
 
 
 def _left_out(entity: str, rejects: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:

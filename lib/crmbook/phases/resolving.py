@@ -46,7 +46,8 @@ def status_ids(contacts: pl.DataFrame, target_statuses: pl.DataFrame) -> dict[st
     wanted = contacts["lifecycle"].drop_nulls().unique().to_list()
     if absent := sorted(set(wanted) - set(known)):
         raise UpstreamError(
-            f"contacts: the target has no status in a lifecycle stage of type {', '.join(absent)}"
+            f"contacts: the target has no status in a lifecycle stage of type {', '.join(absent)};"
+            " add one there and run 03_workspace again"
         )
     return known | {None: {}}
 

@@ -65,22 +65,17 @@ def evidence(
     closed = deals.filter(pl.col("closed_date").is_not_null())
     survivors = merges.select("entity", source_id="survivor_id", rule="rule")
     told = [
-        (
-            contacts.select(pl.lit("contact").alias("entity"), "source_id", "split"),
-            pl.format("split: {}", "split"),
-        ),
-        (closed.select(pl.lit("deal").alias("entity"), "source_id"), pl.lit("closed deal")),
-        (rejects, pl.format("{}: {}", "field", "rule")),
-        (merges, pl.format("merged: {}", "rule")),
-        (survivors, pl.format("survivor: {}", "rule")),
-        (differences, pl.format("{} {} in the target", "field", "kind")),
+        (contacts.with_columns(entity=pl.lit("contact")), ["split"], "split: {}"),
+        (closed.with_columns(entity=pl.lit("deal"), what=pl.lit("closed deal")), ["what"], "{}"),
+        (rejects, ["field", "rule"], "{}: {}"),
+        (merges, ["rule"], "merged: {}"),
+        (survivors, ["rule"], "survivor: {}"),
+        (differences, ["field", "kind"], "{} {} in the target"),
     ]
-    rows = pl.concat(
-        frame.select("entity", "source_id", covers=covers.cast(pl.String)) for frame, covers in told
-    )
-    return rows.unique().sort("covers", "entity", "source_id").group_by("covers", maintain_order=True).head(
-        _CANDIDATES
-    ).select(list(_EVIDENCE))  # fmt: skip
+    return pl.concat(
+        _first(frame, keys).select("entity", "source_id", covers=pl.format(words, *keys))
+        for frame, keys, words in told
+    ).unique()
 
 
 def changed_examples(
@@ -116,7 +111,8 @@ def _evidence(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 
 def _first(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return frame.group_by(keys, maintain_order=True).head(_CANDIDATES)
+    who = [name for name in _WHO if name in frame.columns and name not in keys]
+    return frame.select(*who, *keys).group_by(keys, maintain_order=True).head(_CANDIDATES)
 
 
 def _only(frame: pl.DataFrame, keys: list[str], picked: pl.DataFrame) -> pl.DataFrame:

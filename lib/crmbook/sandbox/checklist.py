@@ -124,6 +124,8 @@ def _stage(tenant: Tenant, row: Row) -> Doc:
     if known is None:
         raise Refused(400, f"There is no pipeline {row['pipeline']}")
     wanted = {"name": row["stage"], "probability": _number(row.get("probability")) or 0}
+    if row.get("field_type") in ("Open", "Closed Won", "Closed Lost"):
+        wanted["forecast_type"] = row["field_type"]
     return stage(tenant, known["id"], wanted | {"position": _number(row.get("position"))})
 
 

@@ -87,11 +87,13 @@ class Faulty:
             await _drop(send)
         elif kind in {"drop_after", "truncate"}:
             await self._processed(scope, receive, send, truncate=kind == "truncate")
+        elif kind == "delay":
+            # read before the wait, so that the work is done even for a client that has hung up meanwhile
+            arrived = await _arrived(receive)
+            await asyncio.sleep(spec.get("delay_s", 1.0))
+            await self._app(scope, arrived, send)
         else:
-            if kind == "delay":
-                await asyncio.sleep(spec.get("delay_s", 1.0))
-            else:
-                scope["sandbox.job_fault"] = kind
+            scope["sandbox.job_fault"] = kind
             await self._app(scope, receive, send)
 
     async def _processed(self, scope: Scope, receive: Receive, send: Send, *, truncate: bool) -> None:
@@ -108,6 +110,20 @@ class Faulty:
         await send(held[0])
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
         await _drop(send)
+
+
+async def _arrived(receive: Receive) -> Receive:
+    """The whole body received now; what returns gives it once and then waits like the original."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), bool(message.get("more_body"))
+    given = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return given.pop() if given else await receive()
+
+    return again
 
 
 async def _answer(spec: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -211,7 +211,8 @@ class Sandbox:
     """The servers in a thread: `with Sandbox(scenario) as box:` gives `box.ready` and `box.admin(...)`.
 
     *scenario* None is an empty source account. *switches* are keys of `freshsales.json` that win over the scenario's.
-    Ports are free ones; with *state* the data outlives the block.
+    Ports are free ones. With *state* the data outlives the block, and what is in the file already wins over
+    the scenario, the edition and the switches.
     """
 
     def __init__(
@@ -224,7 +225,7 @@ class Sandbox:
         tls: bool = False,
     ) -> None:
         given = scenario or scenarios.load(None)
-        merged = Scenario(given.usercom, {**given.freshsales, **(switches or {})}, given.switches)
+        merged = Scenario(given.usercom, _switched(given.freshsales, switches or {}), given.switches)
         self._site = _site(host="127.0.0.1", port=0, edition=edition, scenario=merged, state=state, tls=tls)
         self.ready = self._site.ready
         self._loop = asyncio.new_event_loop()
@@ -257,6 +258,11 @@ class Sandbox:
         answer = self._client.request(method, url, json=json)
         answer.raise_for_status()
         return answer.json()
+
+
+def _switched(described: dict[str, Any], switches: dict[str, Any]) -> dict[str, Any]:
+    sections = {name: {**described[name], **switches} for name in ("test", "production") if name in described}
+    return {**described, **switches, **sections}
 
 
 def _context(verify: str | bool) -> Any:

@@ -8,7 +8,7 @@ them, found by its name at run time; where a tenant lacks it, through a filtered
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from crmbook.errors import NotFound
+from crmbook.errors import DataError, NotFound
 from crmbook.vendors.freshsales_session import PER_PAGE, Record, Session, identified, meta
 
 _BIN = "Recycle Bin"
@@ -113,7 +113,9 @@ class Reads(Session):
         route = f"/{path}/:id/document_associations"
         body = self.ask("GET", f"{path}/{record_id}/document_associations", route, entity=module).body
         keys = ("documents", "document_links", "document_associations")
-        return {key: self.rows(module, body, key) if key in (body or {}) else [] for key in keys}
+        if not isinstance(body, dict):
+            raise DataError(f"{module}: the answer to document_associations is no object")
+        return {key: self.rows(module, body, key) if key in body else [] for key in keys}
 
     def list_members(self, list_id: int) -> Iterator[list[Record]]:
         """The contacts in a list."""

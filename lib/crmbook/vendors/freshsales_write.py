@@ -4,6 +4,7 @@ Creating is never repeated on an unclear outcome. Updates, deletions and upserts
 second does no harm: a deletion answered 404 is done, and reports False because it can't say by whom.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Writes(Session):
         body = self._bulk(module, "bulk_upsert", {module: _at_most_100(module, rows)}, is_idempotent=False)
         url = body.get("job_status_url") if isinstance(body, dict) else None
         job_id = str(url).rstrip("/").rpartition("/")[2].partition("?")[0] if url else ""
-        if not job_id.isalnum():
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", job_id):
             raise DataError(f"{module}: bulk_upsert was accepted, but the answer names no job")
         return job_id
 

@@ -124,9 +124,11 @@ def _named(value: Any) -> list[Json]:
 
 
 def _companies(value: Any) -> list[Json]:
+    named = _named(value)
+    since = [item.get("member_since") if isinstance(item, dict) else None for item in _list(value)]
     return [
-        named | {"member_since": None if item.get("member_since") is None else _moment(item["member_since"])}
-        for named, item in zip(_named(value), _list(value), strict=True)
+        one | {"member_since": None if moment is None else _moment(moment)}
+        for one, moment in zip(named, since, strict=True)
     ]
 
 

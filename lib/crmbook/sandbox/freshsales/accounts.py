@@ -40,10 +40,9 @@ def write(tenant: Tenant, doc: Doc, body: Doc, *, is_new: bool) -> None:  # noqa
 
 def find_or_create(tenant: Tenant, name: str) -> int:
     """The account of that name, made when there is none; how `sales_account: {"name"}` in a deal is honoured."""
-    key = name.strip().casefold()
-    for doc in tenant.live("sales_accounts"):
-        if doc["name"].strip().casefold() == key:
-            return int(doc["id"])
+    for doc_id in tenant.holders("sales_accounts", "name", name):
+        if tenant.get("sales_accounts", doc_id):
+            return doc_id
     doc = columns.stamped(tenant, "sales_accounts")
     write(tenant, doc, {"name": name}, is_new=True)
     tenant.check_unique("sales_accounts", doc)

@@ -11,7 +11,7 @@ from typing import Any
 from crmbook.sandbox.freshsales import records
 from crmbook.sandbox.freshsales.call import Answer, Call, Handler, Route
 from crmbook.sandbox.freshsales.errors import INVALID, Refused, missing
-from crmbook.sandbox.freshsales.tenant import Tenant
+from crmbook.sandbox.freshsales.tenant import LOOKED_UP, Tenant
 from crmbook.sandbox.store import Doc
 
 _LIMIT = 100
@@ -51,9 +51,8 @@ def _accept(call: Call, kind: str) -> Answer:
 
 
 def _known_keys(tenant: Tenant, kind: str) -> set[str]:
-    unique = set(tenant.unique_fields(kind))
-    extra = {"contacts": {"emails", "external_id"}, "sales_accounts": {"name"}, "leads": {"emails"}}
-    return {"id"} | unique | extra.get(kind, set())
+    known = {*tenant.unique_fields(kind), *LOOKED_UP[kind]}
+    return {"id"} | {"emails" if name == "email" else name for name in known}
 
 
 def _is_row(row: Any) -> bool:

@@ -29,6 +29,9 @@ COLUMNS: columns.Columns = {
     "lifecycle_stage_id": reference("lifecycle_stages", "Invalid lifecycle stage provided."),
 }
 
+# built-in stages can be reordered, so their order of progress is told by type; own stages count as the first
+_RANK = {"Custom": 0, "Lead": 0, "Sales Qualified Lead": 1, "Customer": 2}
+
 
 def write(tenant: Tenant, doc: Doc, body: Doc, *, is_new: bool) -> None:
     """*body* applied to *doc*; Refused(400) with the vendor's words when it can't be."""
@@ -82,7 +85,7 @@ def promote(tenant: Tenant, doc: Doc, stage_type: str) -> None:
         return
     stage = stage_of_type(tenant, stage_type)
     now = tenant.get("lifecycle_stages", doc.get("lifecycle_stage_id") or 0)
-    if mode == "forward" and now is not None and now["position"] >= stage["position"]:
+    if mode == "forward" and now is not None and _RANK[now["type"]] > _RANK[stage_type]:
         return
     if now is not None and now["id"] == stage["id"]:
         return

@@ -26,10 +26,12 @@ def page(call: Call, docs: Sequence[Doc]) -> tuple[list[Doc], Doc]:
     return list(docs[start : start + per_page]), {"total_pages": pages, "total": len(docs)}
 
 
-def ordered(call: Call, docs: list[Doc], default: str = "id") -> list[Doc]:
-    """By `sort` and `sort_type`; ties and an absent `sort` fall back to the id [inferred]."""
-    name = call.query.get("sort", default)
+def ordered(call: Call, docs: list[Doc]) -> list[Doc]:
+    """By `sort` and `sort_type`; ties and an absent `sort` fall back to the id, in which *docs* come [inferred]."""
+    name = call.query.get("sort", "id")
     backwards = call.query.get("sort_type", "asc") == "desc"
+    if name == "id":
+        return docs[::-1] if backwards else docs
 
     def key(doc: Doc) -> tuple[bool, Any, int]:
         value = doc.get(name)

@@ -12,7 +12,7 @@ from crmbook.sandbox.freshsales import accounts, columns, contacts, customfields
 from crmbook.sandbox.freshsales.call import Answer, Body, Call, Handler, Route
 from crmbook.sandbox.freshsales.clock import iso
 from crmbook.sandbox.freshsales.errors import INVALID, Refused, missing
-from crmbook.sandbox.freshsales.tenant import Tenant
+from crmbook.sandbox.freshsales.tenant import LOOKED_UP, Tenant
 from crmbook.sandbox.store import Doc
 
 _BIN_DAYS = 90
@@ -87,14 +87,9 @@ def matches(tenant: Tenant, kind: str, key: str, value: Any) -> list[int]:
         found = tenant.get(kind, int(text)) if text.isdigit() else None
         return [found["id"]] if found else []
     field = "email" if key == "emails" and kind in {"contacts", "leads"} else key
-    if field in tenant.unique_fields(kind):
-        holder = tenant.holder(kind, field, value)
-        return [holder] if holder is not None and tenant.get(kind, holder) else []
-    loose = {"contacts": {"external_id"}, "sales_accounts": {"name"}, "leads": {"email"}}
-    if field not in loose.get(kind, set()):
+    if field not in {*tenant.unique_fields(kind), *LOOKED_UP[kind]}:
         raise Refused(400, "Invalid unique identifier")
-    wanted = str(value).strip().casefold()
-    return [doc["id"] for doc in tenant.live(kind) if str(doc.get(field) or "").strip().casefold() == wanted]
+    return [doc_id for doc_id in tenant.holders(kind, field, value) if tenant.get(kind, doc_id)]
 
 
 def delete(tenant: Tenant, kind: str, doc: Doc) -> None:

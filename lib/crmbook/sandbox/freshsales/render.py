@@ -5,6 +5,7 @@ recorded tenants show them only beside the matching `include`, see `sideload`.
 """
 
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 
 from crmbook.sandbox.freshsales import customfields, values
@@ -137,15 +138,27 @@ def _deal(tenant: Tenant, doc: Doc) -> Doc:
             "probability": doc.get("probability"),
             "deal_pipeline_id": doc["deal_pipeline_id"],
             "deal_stage_id": doc["deal_stage_id"],
-            "age": 0,
+            "age": _days(doc["created_at"], doc.get("closed_date") or tenant.clock.iso()),
             "collaboration": {},
             "expected_deal_value": values.money(str(round(amount * _share(doc), 4))),
             "deal_prediction": 0,
-            "rotten_days": None,
+            "rotten_days": _rotten(tenant, doc),
             "has_products": bool(doc.get("products")),
             "record_type_id": str(doc["id"] // 10**9 * 10**9 + 11318142),
         }
     )
+
+
+def _days(start: str, end: str) -> int:
+    return (date.fromisoformat(end[:10]) - date.fromisoformat(start[:10])).days
+
+
+def _rotten(tenant: Tenant, doc: Doc) -> int | None:
+    """Days beyond the 30 after which an open deal goes stale."""
+    if doc.get("closed_date") or not doc.get("stage_updated_time"):
+        return None
+    stale = _days(doc["stage_updated_time"], tenant.clock.iso()) - 30
+    return stale if stale > 0 else None
 
 
 def _share(doc: Doc) -> Decimal:

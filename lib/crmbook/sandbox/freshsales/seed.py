@@ -75,8 +75,12 @@ def _configure(tenant: Tenant, wanted: Mapping[str, Any], selectors: dict[str, l
     for pipeline in wanted.get("pipelines") or [defaults.PIPELINE]:
         add_pipeline(tenant, pipeline)
     if tenant.edition == "suite":
-        for stage in wanted.get("lifecycle_stages") or defaults.LIFECYCLE:
+        stages = wanted.get("lifecycle_stages") or defaults.LIFECYCLE
+        for stage in stages:
             add_lifecycle_stage(tenant, stage)
+        lacking = {row["type"] for row in defaults.LIFECYCLE} - {row.get("type") for row in stages}
+        if lacking:
+            raise ValueError(f"freshsales.json: no lifecycle stage of type {min(lacking)}")
     for name, rows in selectors.items():
         for position, row in enumerate(wanted.get(name, rows), 1):
             tenant.add(name, {"position": position, **(row if isinstance(row, dict) else {"name": row})})

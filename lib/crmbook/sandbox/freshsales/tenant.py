@@ -16,10 +16,13 @@ from typing import Any
 
 from crmbook.sandbox.freshsales.clock import Clock
 from crmbook.sandbox.freshsales.errors import Refused
+from crmbook.sandbox.freshsales.indexes import ValueIndex, key_of
 from crmbook.sandbox.freshsales.words import words
 from crmbook.sandbox.store import Doc, Store, Table
 
 REALMS = ("freshsales_test", "freshsales_production")
+# fields an upsert may go by although they need not be unique
+LOOKED_UP = {"contacts": ("external_id",), "sales_accounts": ("name",), "deals": (), "leads": ("email",)}
 MODULES = ("contacts", "sales_accounts", "deals", "leads")
 KIND_OF_CLASS = {
     "Contact": "contacts",
@@ -140,24 +143,18 @@ class Tenant:
     def unique_fields(self, module: str) -> list[str]:
         return self._unique_fields.get(module, [])
 
-    def holder(self, module: str, field: str, value: object) -> int | None:
-        """The id of the record that holds *value* in a unique field, binned ones included if they reserve it."""
-        key = unique_key(field, value)
-        return None if key is None else self._holders.get((module, field, key))
+    def holders(self, module: str, field: str, value: object) -> list[int]:
+        """Ids of the records with *value* in an indexed field, binned ones included if they reserve it."""
+        key = key_of(field, value)
+        return [] if key is None else self._values.ids(module, field, key)
 
     def check_unique(self, module: str, doc: Doc) -> None:
         """Raises Refused(400) when another record holds one of the document's unique values."""
-        for field, value, key in self._unique_values(module, doc):
-            if self._holders.get((module, field, key), doc["id"]) != doc["id"]:
+        for field in self.unique_fields(module):
+            value = _value(doc, field)
+            if any(holder != doc["id"] for holder in self.holders(module, field, value)):
                 taken = field == "name" and module == "sales_accounts"
                 raise Refused(400, "Name has already been taken" if taken else f"{value} already exists.")
-
-    def _unique_values(self, module: str, doc: Doc) -> Iterator[tuple[str, object, str]]:
-        for field in self.unique_fields(module):
-            value = doc.get("custom_field", {}).get(field) if field.startswith("cf_") else doc.get(field)
-            key = unique_key(field, value)
-            if key is not None:
-                yield field, value, key
 
     def reindex(self) -> None:
         """Everything derived from the documents computed anew: after a start and after a raw edit."""
@@ -183,8 +180,7 @@ class Tenant:
             module: [*self._system_unique(module), *(n for n, f in fields.items() if f.get("unique"))]
             for module, fields in self.custom_fields.items()
         }
-        self._holders: dict[tuple[str, str, str], int] = {}
-        self._held: dict[tuple[str, int], list[tuple[str, str]]] = {}
+        self._values = ValueIndex()
         for kind in MODULES:
             for doc in self.table(kind).values():
                 self._hold(kind, doc)
@@ -209,12 +205,9 @@ class Tenant:
                 self._children.setdefault((kind, parent_kind, parent_id), set()).add(doc["id"])
 
     def _hold(self, kind: str, doc: Doc) -> None:
-        if doc.get("is_deleted") and not self.switch("bin_reserves_email"):
-            return
-        held = [(field, key) for field, _, key in self._unique_values(kind, doc)]
-        self._held[kind, doc["id"]] = held
-        for field, key in held:
-            self._holders.setdefault((kind, field, key), doc["id"])
+        reserved = not doc.get("is_deleted") or self.switch("bin_reserves_email")
+        keys = ((f, key_of(f, _value(doc, f))) for f in {*self.unique_fields(kind), *LOOKED_UP[kind]})
+        self._values.put(kind, doc["id"], [(f, key) for f, key in keys if key] if reserved else ())
 
     def _schedule(self, kind: str, doc: Doc) -> None:
         if kind in MODULES:
@@ -225,9 +218,7 @@ class Tenant:
     def _unindex(self, kind: str, doc_id: int) -> None:
         for parent_kind, parent_id in self._parents.pop((kind, doc_id), ()):
             self._children.get((kind, parent_kind, parent_id), set()).discard(doc_id)
-        for field, key in self._held.pop((kind, doc_id), ()):
-            if self._holders.get((kind, field, key)) == doc_id:
-                del self._holders[kind, field, key]
+        self._values.drop(kind, doc_id)
 
     def searchable_now(self, at: float | None = None) -> dict[str, dict[int, Doc]]:
         """The search index as of the clock: copies of records as they were when they were last indexed."""
@@ -267,12 +258,8 @@ class Tenant:
         return next(iter(self.table("owners")), 0)
 
 
-def unique_key(field: str, value: object) -> str | None:
-    """What two values are compared by; blanks are never duplicates."""
-    text = "" if value is None else str(value).strip()
-    if not text:
-        return None
-    return text if field.startswith("cf_") else text.casefold()
+def _value(doc: Doc, field: str) -> object:
+    return doc.get("custom_field", {}).get(field) if field.startswith("cf_") else doc.get(field)
 
 
 def parents_of(kind: str, doc: Doc) -> Iterable[tuple[str, int]]:
