@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases import compare as comparing
+from crmbook.phases import link_check, target_ids
 from crmbook.phases import reconciliation as rec
 
 Frames = dict[str, pl.DataFrame]
@@ -206,12 +208,12 @@ TARGET_CURRENCIES = frame(
 )
 
 
-def ids(**replaced: Any) -> rec.TargetIds:
+def ids(**replaced: Any) -> target_ids.TargetIds:
     given = {
         "owners": OWNERS, "stages": STAGES, "target_owners": TARGET_OWNERS, "target_stages": TARGET_STAGES,
         "target_statuses": TARGET_STATUSES, "target_currencies": TARGET_CURRENCIES, "admin_email": "admin@x.example",
     }  # fmt: skip
-    return rec.resolve(**{**given, **replaced})
+    return target_ids.resolve(**{**given, **replaced})
 
 
 def classes(actual: Frames = ACTUAL, **replaced: Any) -> pl.DataFrame:
@@ -222,8 +224,8 @@ def classes(actual: Frames = ACTUAL, **replaced: Any) -> pl.DataFrame:
     return rec.classes(actual=actual, **{**given, **replaced})
 
 
-def comparison(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> rec.Comparison:
-    return rec.compare(
+def comparison(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> comparing.Comparison:
+    return comparing.compare(
         normalized=NORMALIZED,
         actual=actual,
         classes=classes(actual, crosswalk=crosswalk),
@@ -233,7 +235,7 @@ def comparison(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> 
 
 
 def links(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> pl.DataFrame:
-    return rec.link_classes(
+    return link_check.link_classes(
         links=LINKS,
         contacts=NORMALIZED["contact"],
         classes=classes(actual, crosswalk=crosswalk),

@@ -302,7 +302,7 @@ def test_a_target_that_stops_answering_stops_the_load(
 ) -> None:
     """What was written is kept, what was not is pending, and the next start finishes it."""
     box, run, client = case
-    monkeypatch.setattr("crmbook.writing._PAUSE_S", 0.0)
+    monkeypatch.setattr("crmbook.apply_writes._PAUSE_S", 0.0)
     plan = apply.plan_of(run, client)
     box.admin("POST", "faults", [{"realm": REALM, "path": "/deals", **fault}])
     with pytest.raises(error) as stop:

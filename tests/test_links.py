@@ -2,8 +2,8 @@
 
 import polars as pl
 import pytest
-import source_rows as source
 
+import source_rows as source
 from crmbook import tables
 from crmbook.phases import links
 

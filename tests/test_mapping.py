@@ -337,3 +337,12 @@ def test_the_hash_ignores_order_counts_and_the_case_of_an_email() -> None:
 
     assert _hash(proposed) == _hash(proposed.reverse(), same)
     assert _hash(proposed) != _hash(proposed, other)
+
+
+@pytest.mark.parametrize("api_name", ["cf_memo", "cf_a__b", "cf_straße", "cf_lead-source_2"])
+def test_a_renamed_field_gets_a_label_that_gives_its_api_name(api_name: str) -> None:
+    """A person names the api name; the admin types the label."""
+    made = mapping.custom_fields(_edit("p_notes", target_field=api_name, decision="changed"), FIELDS)
+
+    labels = made.filter(pl.col("module") == "contacts", pl.col("api_name") == api_name).get_column("label")
+    assert [api_name] == [matching.api_name(label) for label in labels]

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from crmbook import probe, workspace_read
-from crmbook.canaries import PREFIX, canaries, email
 from crmbook.errors import Rejected, Unavailable
+from crmbook.probe_canaries import PREFIX, canaries, email
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors import freshsales
 from crmbook.vendors.freshsales import Freshsales

@@ -9,7 +9,10 @@ import pytest
 import reconciliation_world as world
 from crmbook import tables
 from crmbook.errors import DataError, UpstreamError
+from crmbook.phases import compare as comparing
+from crmbook.phases import link_check
 from crmbook.phases import reconciliation as rec
+from crmbook.phases import spot_check as spots
 from reconciliation_world import ACTUAL, CROSSWALK, changed, frame, with_copy, without
 
 Actual = dict[str, pl.DataFrame]
@@ -341,7 +344,7 @@ def test_stage_currency_or_lifecycle_the_tenant_lacks_never_matches() -> None:
         target_currencies=world.TARGET_CURRENCIES.filter(pl.col("code") != "USD"),
         target_statuses=world.TARGET_STATUSES.filter(pl.col("stage_id") != 53),
     )
-    found = rec.compare(
+    found = comparing.compare(
         normalized=world.NORMALIZED, actual=ACTUAL, classes=world.classes(), crosswalk=CROSSWALK, ids=ids
     )
     expected = {
@@ -403,7 +406,7 @@ def test_owners_resolve_by_active_user_and_say_why_not() -> None:
 def test_edition_without_lifecycles_compares_none() -> None:
     """Where the tenant has no lifecycle stages, the columns are left out instead of being wrong everywhere."""
     ids = world.ids(target_statuses=tables.TARGET_STATUSES.empty())
-    found = rec.compare(
+    found = comparing.compare(
         normalized=world.NORMALIZED, actual=ACTUAL, classes=world.classes(), crosswalk=CROSSWALK, ids=ids
     )
     assert 0 == found.differences.height
@@ -457,8 +460,8 @@ SOURCE_DEALS = frame(
 
 def test_links_counted_in_the_source_equal_the_classes() -> None:
     """Counted from the source records alone, repeated mentions once, the relations are all accounted for."""
-    counted = rec.source_links(SOURCE_CONTACTS, SOURCE_DEALS)
-    balance = rec.link_balance(link_classes=world.links(), extracted=counted)
+    counted = link_check.source_links(SOURCE_CONTACTS, SOURCE_DEALS)
+    balance = link_check.link_balance(link_classes=world.links(), extracted=counted)
     assert {
         "contact_account": 5,
         "deal_contact": 3,
@@ -474,8 +477,8 @@ def test_links_counted_in_the_source_equal_the_classes() -> None:
 def test_relation_nobody_judged_is_unaccounted() -> None:
     """A relation of the source that LINKS forgot shows in the balance; an extra one does not offset it."""
     extra = planted("contact", changed(CONTACT, 2002, account_ids=["1011", "1010"]))
-    counted = {**rec.source_links(SOURCE_CONTACTS, SOURCE_DEALS), "contact_account": 6}
-    balance = rec.link_balance(link_classes=world.links(extra), extracted=counted)
+    counted = {**link_check.source_links(SOURCE_CONTACTS, SOURCE_DEALS), "contact_account": 6}
+    balance = link_check.link_balance(link_classes=world.links(extra), extracted=counted)
     shown = balance.filter(pl.col("relation") == "contact_account").select("extra", "unaccounted").row(0)
     assert (1, 1) == shown
 
@@ -498,14 +501,14 @@ def test_owner_queue_counts_what_stands_with_the_admin() -> None:
 
 
 def spot_check(actual: Actual = ACTUAL, find: Callable[[], pl.DataFrame] = world.classes) -> pl.DataFrame:
-    evidence = rec.evidence(
+    evidence = spots.evidence(
         contacts=world.NORMALIZED["contact"],
         deals=world.NORMALIZED["deal"],
         rejects=world.REJECTS,
         merges=world.MERGES,
         differences=world.comparison(actual).differences,
     )
-    return rec.spot_check(
+    return spots.spot_check(
         classes=find(),
         link_classes=world.links(actual),
         evidence=evidence,
@@ -535,7 +538,7 @@ def test_spot_check_has_twenty_to_forty_rows_and_is_the_same_again() -> None:
     rare = many.head(60).select("entity", "source_id", covers=pl.format("hazard {}", "source_id"))
 
     def sheet(evidence: pl.DataFrame) -> pl.DataFrame:
-        return rec.spot_check(
+        return spots.spot_check(
             classes=classes,
             link_classes=tables.LINK_CLASSES.empty(),
             evidence=evidence,
@@ -565,5 +568,5 @@ def test_changed_examples_name_one_record_per_changed_field() -> None:
         {"entity": "contact", "source_field": "city", "target_field": "city", "rule": "text"},
         {"entity": "company", "source_field": "name", "target_field": "name", "rule": "text"},
     )
-    found = rec.changed_examples("contact", source, normalized, mapping)
+    found = spots.changed_examples("contact", source, normalized, mapping)
     assert [("contact", "1", "email changed by email")] == found.rows()

@@ -171,15 +171,3 @@ def test_a_tenant_survives_a_restart(tmp_path: Path) -> None:
     assert (400, ["ADA@x.example already exists."]) == (again.status_code, messages(again))
     assert "8" == again.headers["x-ratelimit-remaining"]
     assert contact["id"] < after.contact("b@x.example")["id"]
-
-
-def test_unknown_keys_of_the_description_are_refused() -> None:
-    """A misspelt switch must not pass for the default."""
-    with pytest.raises(ValueError, match=r"freshsales\.json: unknown key account_name_uniqe"):
-        Account(account_name_uniqe=True)
-
-
-def test_plans_of_the_other_edition_are_refused() -> None:
-    """Garden is a Classic plan."""
-    with pytest.raises(ValueError, match="garden is no suite plan"):
-        Account(plan="garden")

@@ -1,9 +1,11 @@
 """The Freshsales sandbox's selectors, fields and their values, plan limits, seeding, and Classic."""
 
+import re
 from typing import Any
 
 import pytest
 
+from crmbook.sandbox.scenario import ScenarioError
 from freshsales_tenant import Account, messages
 
 
@@ -244,10 +246,24 @@ def test_existing_records_are_seeded_by_word() -> None:
     assert {"Price"} == set(account.selector("deal_reasons"))
 
 
-def test_seeding_names_what_it_cannot_find() -> None:
-    """One line with the word that resolves to nothing."""
-    with pytest.raises(ValueError, match=r"no sales_accounts with name Acme"):
-        Account(existing={"deals": [{"name": "D", "amount": 1, "account": "Acme"}]})
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        ({"existing": {"deals": [{"name": "D", "account": "Acme"}]}}, "no sales_accounts with name Acme"),
+        ({"existing": {"contacts": [{"first_name": "A"}]}}, "Need to fill this Email"),
+        ({"existing": {"cases": []}}, "unknown key existing.cases"),
+        ({"pipelines": [{"stages": []}]}, "a key is missing or of the wrong type: 'name'"),
+        ({"lifecycle_stages": [{"name": "Lead", "type": "Lead"}]}, "no lifecycle stage of type Customer"),
+        ({"account_name_uniqe": True}, "unknown key account_name_uniqe"),
+        ({"plan": "garden"}, "plan garden is no suite plan"),
+        ({"time_offset": 3}, "a key is missing or of the wrong type"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_description_that_can_not_be_served_says_why(described: dict[str, Any], expected: str) -> None:
+    """One line, as for any other file of a scenario."""
+    with pytest.raises(ScenarioError, match=f"freshsales.json: {re.escape(expected)}"):
+        Account(**described)
 
 
 def classic(**described: Any) -> Account:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-import source_rows as source
 
+import source_rows as source
 from crmbook.phases import split
 
 TALKED = datetime(2024, 5, 1, tzinfo=UTC)

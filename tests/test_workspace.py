@@ -294,6 +294,18 @@ def test_counts_by_kind():
     ]
 
 
+def test_readiness_leaves_out_what_stops_nothing():
+    """A missing owner is no reason to wait; the missing pipeline and its stage are counted."""
+    made = workspace.readiness(check(needs(), stages=(), users=USERS.tail(1)))
+    assert made.rows() == [
+        ("custom_field", 1, 0, 0),
+        ("owner", 1, 0, 0),
+        ("pipeline", 0, 1, 0),
+        ("setting", 2, 0, 0),
+        ("stage", 0, 1, 0),
+    ]
+
+
 def test_nothing_needed_is_nothing_but_the_admin_and_workflows():
     """Empty frames in, no crash."""
     made = check(needs(fields=(), stages=(), owners=OWNERS.clear(), currencies=()))

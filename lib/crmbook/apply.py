@@ -14,13 +14,13 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import runs, tables, target
+from crmbook.apply_writes import MODULES, Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import load
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
-from crmbook.writing import MODULES, Op, Single, Strategy
 
 _INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {

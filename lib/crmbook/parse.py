@@ -48,7 +48,8 @@ def trimmed(raw: pl.Expr) -> pl.Expr:
 
 def filled(column: pl.Expr) -> pl.Expr:
     """The elements of a list of text that hold something, trimmed, each once, in order; null stays null."""
-    return column.list.eval(trimmed(pl.element()).drop_nulls()).list.unique(maintain_order=True)
+    # Nulls are dropped outside: an expression in `eval` that drops rows runs list by list.
+    return column.list.eval(trimmed(pl.element())).list.drop_nulls().list.unique(maintain_order=True)
 
 
 def number(raw: pl.Expr) -> pl.Expr:

@@ -13,9 +13,9 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.canaries import Canaries, canaries, email, label
 from crmbook.errors import ApiError, DataError, RateLimited, Rejected, Unavailable, masked
 from crmbook.phases.payloads import MULTI_WRITES
+from crmbook.probe_canaries import Canaries, canaries, email, label
 from crmbook.settle import newest
 from crmbook.vendors.freshsales import Freshsales
 

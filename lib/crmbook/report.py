@@ -5,6 +5,7 @@ Numbers on the front page are read from the run's tables and records, none is co
 """
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from jinja2 import Environment, select_autoescape
 
 from crmbook import runs
 
+_ANCHOR: Final = re.compile(r'<a class="anchor-link".*?</a>')
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink:#1f2430; --soft:#5b6472; --line:#d9dde3; --page:#ffffff; --tint:#f4f6f8;
   --kept:#1d7a52; --lost:#b3303f; --wait:#8a5d00; }
@@ -130,7 +132,7 @@ def _rendered(cell: Any) -> str:
     if cell.cell_type == "markdown":
         from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-        return str(markdown2html_mistune(cell.source))
+        return _ANCHOR.sub("", str(markdown2html_mistune(cell.source)))
     if not cell.source.strip():
         return ""
     outputs = "".join(_output(output) for output in cell.get("outputs", []))

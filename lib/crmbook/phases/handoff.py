@@ -226,9 +226,16 @@ def _finding_items(link_classes: pl.DataFrame, differences: pl.DataFrame) -> lis
 
 
 def _loss_items(loss: pl.DataFrame) -> list[dict[str, Any]]:
+    """One item per entity and kind; which field lost how much is LOSS itself."""
+    sums = loss.group_by("entity", "kind").agg(pl.len().alias("fields"), values=pl.col("records").sum())
     return [
-        _item(f"{entity}: {field} {kind}", records, _WHO_CUSTOMER, "accept the loss or change the mapping")
-        for entity, field, kind, records in loss.select("entity", "field", "kind", "records").iter_rows()
+        _item(
+            f"{entity}: values {kind} in {fields} fields",
+            values,
+            _WHO_CUSTOMER,
+            "accept the loss or change the mapping",
+        )
+        for entity, kind, fields, values in sums.sort("entity", "kind").iter_rows()
     ]
 
 

@@ -236,9 +236,10 @@ def _structural(module: str, api: str, field_type: str) -> dict[str, Any]:
 
 def _field_of(row: dict[str, Any], source: dict[str, Any], label: str) -> dict[str, Any]:
     field_type = clean.RULES[row["rule"]].field_type
-    # A target that a person or a collision renamed needs the label that gives that api name.
-    if matching.api_name(label) != row["target_field"]:
-        label = row["target_field"][3:].replace("_", " ").capitalize()
+    # A target that a person or a collision renamed needs a label that gives that api name.
+    name = row["target_field"].removeprefix("cf_")
+    candidates = (label, name.replace("_", " ").capitalize(), name)
+    label = next((c for c in candidates if matching.api_name(c) == row["target_field"]), name)
     return {
         "module": row["target_entity"],
         "api_name": row["target_field"],

@@ -12,29 +12,8 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases.compare import LOCATED, MODULES, Comparison, compare, located
-from crmbook.phases.link_check import link_balance, link_classes, source_links
-from crmbook.phases.spot_check import changed_examples, evidence, spot_check
-from crmbook.phases.target_ids import TargetIds, resolve
-
-__all__ = [
-    "Comparison",
-    "TargetIds",
-    "by_entity",
-    "changed_examples",
-    "class_balance",
-    "classes",
-    "compare",
-    "evidence",
-    "link_balance",
-    "link_classes",
-    "located",
-    "owner_queue",
-    "resolve",
-    "source_links",
-    "spot_check",
-    "target_only",
-]
+from crmbook.phases.compare import LOCATED, MODULES
+from crmbook.phases.target_ids import TargetIds
 
 CLASS_NAMES: Final = ("loaded", "merged", "excluded", "rejected", "missing", "duplicated")
 _LONGEST_CHAIN: Final = 8  # of merges; normalization names final survivors, a circle must not hang

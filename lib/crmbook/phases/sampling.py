@@ -79,7 +79,7 @@ def _features(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     everything = pl.concat([own, *custom, _twins(contacts), _deal_features(contacts, deals)])
     return everything.select(
         pl.concat_str("what", pl.col("value").fill_null("none"), separator=": ").alias("feature"), "source_id"
-    ).unique()
+    )
 
 
 def _twins(contacts: pl.DataFrame) -> pl.DataFrame:
@@ -107,25 +107,32 @@ def _deal_features(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
         pl.lit("").alias("value"),
     )
     known = contacts.select("source_id")
-    return pl.concat([stages, others]).drop_nulls("source_id").join(known, on="source_id", how="semi")
+    return (
+        pl.concat([stages, others]).drop_nulls("source_id").unique().join(known, on="source_id", how="semi")
+    )
 
 
 def _choose(features: pl.DataFrame, size: int) -> list[str]:
     """Per class, rarest first, the contact in most classes if none is chosen yet; then the richest of the rest."""
     breadth = features.group_by("source_id").agg(pl.len().alias("breadth"))
-    ranked = features.join(breadth, on="source_id").sort(["breadth", "source_id"], descending=[True, False])
-    by_class = ranked.group_by("feature", maintain_order=True).agg("source_id", pl.len().alias("members"))
+    ranked = features.join(breadth, on="source_id").sort("breadth", "source_id", descending=[True, False])
+    classes_by_rarity = (
+        ranked.group_by("feature", maintain_order=True)
+        .agg(pl.col("source_id").first().alias("best"), pl.len().alias("members"))
+        .sort("members", "feature")
+    )
     chosen: dict[str, None] = {}
-    for members in by_class.sort(["members", "feature"]).get_column("source_id"):
+    covered: set[str] = set()
+    for feature, best, _ in classes_by_rarity.iter_rows():
         if len(chosen) >= size:
             break
-        if not any(member in chosen for member in members):
-            chosen[members[0]] = None
-    for source_id in ranked.get_column("source_id").unique(maintain_order=True):
-        if len(chosen) >= size:
-            break
-        chosen[source_id] = None
-    return list(chosen)
+        if feature not in covered:
+            chosen[best] = None
+            covered |= set(features.filter(pl.col("source_id") == best).get_column("feature"))
+    rest = breadth.filter(~pl.col("source_id").is_in(list(chosen))).sort(
+        "breadth", "source_id", descending=[True, False]
+    )
+    return [*chosen, *rest.get_column("source_id").head(size - len(chosen))]
 
 
 def _present(column: str) -> pl.Expr:

@@ -55,10 +55,8 @@ def plan_check(
     `pipelines`, `currencies`, `users`. A name that isn't there counts as not published.
     """
     needed = _field_needs(fields)
-    most = int(
-        fields.filter(pl.col("observed").is_in(["choice", "choices"])).get_column("choices").list.len().max()
-        or 0
-    )  # type: ignore[arg-type]
+    chosen = fields.filter(pl.col("observed").is_in(["choice", "choices"]))
+    most = max([0, *chosen.get_column("distinct")])
     needed |= {
         "choices in one field": (most, "choices_per_field"),
         "pipelines": (stages.get_column("pipeline_id").n_unique(), "pipelines"),
@@ -89,7 +87,7 @@ def estimate(
         ("records", records, "records", "contacts, companies, deals and activities in the account"),
         (
             "billable contacts",
-            billing.get_column("is_billable").sum(),
+            billing.filter("is_billable").height,
             "contacts",
             "any of six attributes (vendor docs)",
         ),

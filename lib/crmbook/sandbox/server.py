@@ -194,7 +194,7 @@ def serve(
 
     Raises:
         OSError: a port is taken.
-        ValueError: the scenario can't be served.
+        ScenarioError: the scenario can't be served.
     """
     site = _site(host=host, port=port, edition=edition, scenario=scenario, state=state, tls=tls)
 
@@ -261,7 +261,9 @@ class Sandbox:
 
 
 def _switched(described: dict[str, Any], switches: dict[str, Any]) -> dict[str, Any]:
-    sections = {name: {**described[name], **switches} for name in ("test", "production") if name in described}
+    sections: dict[str, Any] = {
+        name: {**described[name], **switches} for name in ("test", "production") if name in described
+    }
     return {**described, **switches, **sections}
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from crmbook.sandbox.freshsales import customfields, defaults, records
 from crmbook.sandbox.freshsales.clock import Clock
+from crmbook.sandbox.freshsales.errors import Refused
 from crmbook.sandbox.freshsales.tenant import MODULES, REALMS, SWITCHES, Tenant
+from crmbook.sandbox.scenario import ScenarioError
 from crmbook.sandbox.store import Doc, Store
 
 _CONFIG = {
@@ -31,7 +33,7 @@ def open_tenant(
     """The tenant kept in the store, or, in an empty realm, the one that *described* asks for.
 
     Raises:
-        ValueError: a key of *described* is no switch, no selector and none of the documented ones.
+        ScenarioError: a key of *described* is not documented, misses a part, or names what isn't there.
     """
     if len(store.table(realm, "settings")):
         return Tenant(store, realm, clock)
@@ -40,12 +42,17 @@ def open_tenant(
     selectors = defaults.SELECTORS | (defaults.CLASSIC_SELECTORS if edition == "classic" else {})
     unknown = sorted(set(wanted) - set(SWITCHES) - _CONFIG - set(selectors) - {"edition"})
     if unknown:
-        raise ValueError(f"freshsales.json: unknown key {unknown[0]}")
+        raise ScenarioError(f"freshsales.json: unknown key {unknown[0]}")
     tenant = Tenant(store, realm, clock)
-    tenant.configure({key: wanted[key] for key in wanted.keys() & SWITCHES.keys()} | {"edition": edition})
-    _known_plan(tenant)
-    _configure(tenant, wanted, selectors)
-    _records(tenant, wanted.get("existing") or {})
+    try:
+        tenant.configure({key: wanted[key] for key in wanted.keys() & SWITCHES.keys()} | {"edition": edition})
+        _known_plan(tenant)
+        _configure(tenant, wanted, selectors)
+        _records(tenant, wanted.get("existing") or {})
+    except Refused as no:
+        raise ScenarioError(f"freshsales.json: {'; '.join(no.messages)}") from None
+    except (KeyError, TypeError, AttributeError) as wrong:
+        raise ScenarioError(f"freshsales.json: a key is missing or of the wrong type: {wrong}") from None
     store.commit()
     return tenant
 
@@ -60,7 +67,7 @@ def open_tenants(
 def _known_plan(tenant: Tenant) -> None:
     plans = {"suite": "free growth pro enterprise", "classic": "sprout blossom garden estate forest"}
     if tenant.plan not in plans[tenant.edition].split():
-        raise ValueError(f"freshsales.json: plan {tenant.plan} is no {tenant.edition} plan")
+        raise ScenarioError(f"freshsales.json: plan {tenant.plan} is no {tenant.edition} plan")
 
 
 def _configure(tenant: Tenant, wanted: Mapping[str, Any], selectors: dict[str, list[str]]) -> None:
@@ -80,7 +87,7 @@ def _configure(tenant: Tenant, wanted: Mapping[str, Any], selectors: dict[str, l
             add_lifecycle_stage(tenant, stage)
         lacking = {row["type"] for row in defaults.LIFECYCLE} - {row.get("type") for row in stages}
         if lacking:
-            raise ValueError(f"freshsales.json: no lifecycle stage of type {min(lacking)}")
+            raise ScenarioError(f"freshsales.json: no lifecycle stage of type {min(lacking)}")
     for name, rows in selectors.items():
         for position, row in enumerate(wanted.get(name, rows), 1):
             tenant.add(name, {"position": position, **(row if isinstance(row, dict) else {"name": row})})
@@ -167,7 +174,7 @@ def _records(tenant: Tenant, existing: Mapping[str, list[Doc]]) -> None:
             tenant.save("contacts", contact | {"list_ids": [*contact.get("list_ids", ()), made["id"]]})
     unknown = sorted(set(existing) - set(MODULES) - {"lists"})
     if unknown:
-        raise ValueError(f"freshsales.json: unknown key existing.{unknown[0]}")
+        raise ScenarioError(f"freshsales.json: unknown key existing.{unknown[0]}")
 
 
 def _resolved(tenant: Tenant, row: Doc) -> Doc:
@@ -202,11 +209,11 @@ def _by(tenant: Tenant, kind: str, attribute: str, value: str) -> int:
     for doc in tenant.live(kind):
         if str(doc.get(attribute, "")).casefold() == value.casefold():
             return int(doc["id"])
-    raise ValueError(f"freshsales.json: no {kind} with {attribute} {value}")
+    raise ScenarioError(f"freshsales.json: no {kind} with {attribute} {value}")
 
 
 def _stage(tenant: Tenant, name: str, pipeline_id: int | None) -> int:
     for doc in tenant.live("stages"):
         if doc["name"] == name and pipeline_id in {None, doc["deal_pipeline_id"]}:
             return int(doc["id"])
-    raise ValueError(f"freshsales.json: no stage {name}")
+    raise ScenarioError(f"freshsales.json: no stage {name}")

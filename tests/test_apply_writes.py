@@ -2,7 +2,7 @@
 
 import pytest
 
-from crmbook.writing import fingerprint, resolved, widened
+from crmbook.apply_writes import fingerprint, resolved, widened
 
 IDS = {"company:1": 71, "company:2": 72, "contact:5": 85}
 
