@@ -208,6 +208,57 @@ SEGMENTS = _table(
 SEGMENT_MEMBERS = _table(
     "segment_members", "segment_id contact_id", "a member of a segment", {"segment_id": S, "contact_id": S}
 )
+HISTORY_ACTIVITIES = _table(
+    "source_activities",
+    "source_id",
+    "a User.com activity; duration in minutes (the unit the sandbox's scenario states; the vendor's is unknown)",
+    {
+        "source_id": S, "activity_type_id": S, "name": S, "due_date": TIME, "duration": I, "description": S,
+        "is_done": B, "done_date": TIME, "assigned_to": S, "contact_id": S, "company_id": S, "deal_id": S,
+        "created_at": TIME, "updated_at": TIME,
+    },
+    personal="name description",
+)
+HISTORY_EVENTS = _table(
+    "source_events",
+    "source_id",
+    "one occurrence of a custom event; data is its JSON object as text",
+    {"source_id": S, "contact_id": S, "event_type_id": S, "name": S, "at": TIME, "data": S},
+    personal="data",
+)
+HISTORY_EMAILS = _table(
+    "source_emails",
+    "source_id",
+    "an e-mail User.com sent to a contact",
+    {
+        "source_id": S, "contact_id": S, "status": S, "subject": S, "created_at": TIME, "sent_at": TIME,
+        "opened_at": TIME, "clicked_at": TIME,
+    },
+    personal="subject",
+)
+HISTORY_CONVERSATIONS = _table(
+    "source_conversations",
+    "source_id",
+    "a chat or conversation with a contact; messages is their number",
+    {"source_id": S, "contact_id": S, "agent_id": S, "is_active": B, "messages": I},
+)
+HISTORY_MESSAGES = _table(
+    "source_messages",
+    "conversation_id position",
+    "a message of a conversation, position from 1 in order of time; side is agent or contact",
+    {
+        "conversation_id": S, "position": I, "source_id": S, "side": S, "agent_id": S, "content": S,
+        "channel": S, "at": TIME,
+    },
+    personal="content",
+)
+SOURCE_FILES = _table(
+    "source_files",
+    "entity source_id name",
+    "a file of the customer's attachments folder, `<entity>/<source id>/<file>`; path is relative to that folder",
+    {"entity": S, "source_id": S, "name": S, "path": S, "size_bytes": I, "sha256": S},
+    personal="name path",
+)
 INVENTORY = _table(
     "inventory",
     "entity",
@@ -305,6 +356,25 @@ MAPPING_COVERAGE = _table(
     "entity",
     "filled source fields, and how many are mapped, skipped by decision or listed as unmapped",
     {"entity": S, "filled_fields": I, "mapped": I, "skipped": I, "listed": I, "unaccounted": I},
+)
+EVENT_MAP = _table(
+    "event_types",
+    "event",
+    "what carries the occurrences of a custom event: note (one summary per contact), sales_activity, task or skip",
+    {"event": S, "carrier": S, "records": I, "calls": I, "reason": S},
+)
+TAG_PLAN = _table(
+    "tag_plan",
+    "module",
+    "how tags are carried per module: native, multi_select or contact_type (a dropdown); api_name is the custom field,"
+    " empty for native; too_long counts tags over 40 characters",
+    {"module": S, "mode": S, "api_name": S, "distinct": I, "most_per_record": I, "too_long": I, "reason": S},
+)
+LIST_PLAN = _table(
+    "list_plan",
+    "list_key",
+    "a static list or a segment and the contact list it becomes; list_key is list:<id> or segment:<id>",
+    {"list_key": S, "kind": S, "name": S, "target_name": S, "members": I, "is_renamed": B},
 )
 UNMAPPED = _table(
     "unmapped",
@@ -468,6 +538,81 @@ LOSS = _table(
     "entity field kind",
     "what the target can't hold: rounded, truncated, collapsed, shifted or dropped values",
     {"entity": S, "field": S, "kind": S, "records": I},
+)
+TASKS = _table(
+    "tasks",
+    "source_id",
+    "a task as it will be written; source_id is activity:<id> or event:<id>; parent_kind contact, company or deal",
+    {
+        "source_id": S, "owner_agent_id": S, "title": S, "due_date": TIME, "is_done": B, "description": S,
+        "parent_kind": S, "parent_id": S,
+    },
+    personal="title description",
+)
+APPOINTMENTS = _table(
+    "appointments",
+    "source_id",
+    "a meeting as it will be written; time_zone is a Rails name; attendees are never written",
+    {
+        "source_id": S, "owner_agent_id": S, "title": S, "from_date": TIME, "end_date": TIME, "description": S,
+        "time_zone": S, "parent_kind": S, "parent_id": S,
+    },
+    personal="title description",
+)
+SALES_ACTIVITIES = _table(
+    "sales_activities",
+    "source_id",
+    "a dated entry of the history; activity_type is the internal name of a Freshsales activity type (phone, email,"
+    " chat, task...); source_id is activity:<id>, event:<id>, or email:<id>:sent|opened|clicked",
+    {
+        "source_id": S, "owner_agent_id": S, "activity_type": S, "title": S, "start_date": TIME, "end_date": TIME,
+        "notes": S, "parent_kind": S, "parent_id": S,
+    },
+    personal="title notes",
+)
+NOTES = _table(
+    "notes",
+    "source_id",
+    "a note as it will be written, HTML escaped; the first line carries the source id; source_id is"
+    " conversation:<id>:<part>, events:<contact id>:<event>, overflow:<entity>:<id>:<field> or activity:<id>",
+    {"source_id": S, "description": S, "parent_kind": S, "parent_id": S},
+    personal="description",
+)
+LISTS_TARGET = _table(
+    "target_lists",
+    "source_id",
+    "a contact list as it will be made; source_id is list:<id> or segment:<id>",
+    {"source_id": S, "name": S},
+)
+LIST_MEMBERS = _table(
+    "list_members",
+    "list_key contact_id",
+    "a surviving contact in a list",
+    {"list_key": S, "contact_id": S},
+)
+DOCUMENTS = _table(
+    "documents",
+    "source_id",
+    "a file (path relative to the customer's attachments) or a link (url) as it will be attached",
+    {
+        "source_id": S, "kind": S, "name": S, "path": S, "url": S, "size_bytes": I, "sha256": S, "parent_kind": S,
+        "parent_id": S,
+    },
+    personal="name path url",
+)
+HISTORY_BALANCE = _table(
+    "history_balance",
+    "entity",
+    "per kind of history (activity, event, email, message, membership, file): source rows and what became of each:"
+    " carried by some record, rejected with a reason, or skipped by decision",
+    {"entity": S, "rows_in": I, "carried": I, "rejected": I, "skipped": I, "unaccounted": I},
+)
+CARRIED = _table(
+    "carried",
+    "entity source_id",
+    "which target record carries which source row: carrier_module and carrier_id are keys of 04's tables;"
+    " state is carried, rejected or skipped, with the reason",
+    {"entity": S, "source_id": S, "carrier_module": S, "carrier_id": S, "state": S, "reason": S},
 )
 BALANCE = _table(
     "balance",
