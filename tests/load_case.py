@@ -10,6 +10,8 @@ import polars as pl
 
 from crmbook import config, runs, tables, target, workspace_read
 from crmbook.phases import workspace
+from crmbook.phases.edition import SUITE, Edition
+from crmbook.phases.load_history import NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
@@ -19,6 +21,7 @@ REALM = "freshsales_test"
 TENANT = {
     "index_delay_s": 0.1,
     "requests_per_hour": 100_000,
+    "requests_per_minute": 100_000,
     "owners": [
         {"display_name": "Admin", "email": ADMIN, "is_active": True},
         {"display_name": "Ola", "email": "OLA@case.example", "is_active": True},
@@ -45,12 +48,14 @@ active_automations = 0
 [source]
 base_url = "http://127.0.0.1:1/api/public/"
 token_env = "CASE_SOURCE"
+files = "attachments"
 [target.test]
-edition = "suite"
-plan = "pro"
+edition = "{edition}"
+plan = "{plan}"
 base_url = "{base_url}"
 token_env = "CASE_TARGET"
 requests_per_hour = 100000
+requests_per_minute = 100000
 [policy]
 workflows_disabled = true
 """
@@ -150,7 +155,7 @@ def owners() -> pl.DataFrame:
 
 
 def custom_fields() -> pl.DataFrame:
-    mark = [(module, "cf_usercom_original_id", "text", [], True) for module in workspace_read.MODULES]
+    mark = [(module, "cf_usercom_original_id", "text", [], True) for module in SUITE.modules.values()]
     more = [
         ("contacts", "cf_plan", "dropdown", ["free", "paid, yearly"], False),
         ("contacts", "cf_topics", "multi_select_dropdown", ["a", "b", "c"], False),
@@ -170,10 +175,10 @@ def opened(record: runs.Record, phase: str) -> Run:
     return Run(record, phase, config.read(record.folder.parent / "customer.toml"), "test", {})
 
 
-def ready_tenant(box: Sandbox, client: Freshsales) -> dict[str, pl.DataFrame]:
+def ready_tenant(box: Sandbox, client: Freshsales, edition: Edition = SUITE) -> dict[str, pl.DataFrame]:
     """The tenant after an admin worked off the checklist; the settings as 03_workspace reads them."""
     needed = workspace.needs(
-        custom_fields=custom_fields(), stages=stages(), owners=owners().filter(pl.col("agent_id") == "1"),
+        custom_fields=edition.by_module(custom_fields()), stages=stages(), owners=owners().filter(pl.col("agent_id") == "1"),
         currencies=deals()["currency"], admin_email=ADMIN,
     )  # fmt: skip
     checklist = checked(needed, workspace_read.read(client))
@@ -201,18 +206,34 @@ def capabilities(**changed: str) -> pl.DataFrame:
 
 
 @contextmanager
-def loading(box: Sandbox, folder: Path, *, people: int = 4) -> Iterator[tuple[Run, Freshsales]]:
-    """05_load, open, over upstream tables that passed and a tenant that is ready for them."""
+def loading(
+    box: Sandbox,
+    folder: Path,
+    *,
+    people: int | pl.DataFrame = 4,
+    history: History = NO_HISTORY,
+    edition: Edition = SUITE,
+) -> Iterator[tuple[Run, Freshsales]]:
+    """
+    05_load, open, over upstream tables that passed and a tenant that is ready for them.
+
+    *people* are the normalized contacts, or how many of this case's.
+    """
     customer = folder / "case"
-    customer.mkdir(parents=True)
+    customer.mkdir(parents=True, exist_ok=True)
     base_url = box.ready[REALM]["base_url"]
-    (customer / "customer.toml").write_text(TOML.format(admin=ADMIN, base_url=base_url))
+    plan = "estate" if edition.has_leads else "pro"
+    settings = TOML.format(admin=ADMIN, base_url=base_url, edition=edition.name, plan=plan)
+    (customer / "customer.toml").write_text(settings)
     record = runs.create("case", "test", parameters={})
     client = target.connect(opened(record, "05_load"))
     for phase, saved in {
         "02_mapping": {"stages": stages(), "owners": owners()},
-        "03_workspace": ready_tenant(box, client) | {"capabilities": capabilities()},
-        "04_normalization": {"sales_accounts": accounts(), "contacts": contacts(people), "deals": deals()},
+        "03_workspace": ready_tenant(box, client, edition) | {"capabilities": capabilities()},
+        "04_normalization": {
+            "sales_accounts": accounts(), "deals": deals(), **vars(history),
+            "contacts": contacts(people) if isinstance(people, int) else people,
+        },
     }.items():
         run = opened(record, phase)
         run.save_all(**saved)

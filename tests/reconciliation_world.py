@@ -237,7 +237,7 @@ def comparison(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> 
 def links(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> pl.DataFrame:
     return link_check.link_classes(
         links=LINKS,
-        contacts=NORMALIZED["contact"],
+        people=NORMALIZED,
         classes=classes(actual, crosswalk=crosswalk),
         crosswalk=crosswalk,
         actual=actual,

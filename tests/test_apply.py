@@ -232,7 +232,8 @@ def test_a_load_killed_at_any_write_goes_on(
     """SIGKILL around a write: the next start settles the one that is open, and the state is the same."""
     box, run, client = case
     plan = apply.plan_of(run, client)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-c", KILLED, step, str(moment)]
     dead = subprocess.run(command, check=False, env=environment, capture_output=True)
     assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()

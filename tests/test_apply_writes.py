@@ -2,7 +2,8 @@
 
 import pytest
 
-from crmbook.apply_writes import fingerprint, resolved, widened
+from crmbook.apply_places import widened
+from crmbook.apply_writes import fingerprint, resolved
 
 IDS = {"company:1": 71, "company:2": 72, "contact:5": 85}
 
@@ -34,8 +35,15 @@ def link(name, *, primary):
             ["company:9"],
         ),
         ({"sales_accounts": [link("company:9", primary=True)]}, {}, ["company:9"]),
+        ({"title": "x", "targetable_id": ref("contact:5")}, {"title": "x", "targetable_id": 85}, []),
+        ({"title": "x", "targetable_id": ref("deal:5")}, {"title": "x"}, ["deal:5"]),
+        ({"ids": [ref("contact:5"), ref("contact:9")]}, {"ids": [85]}, ["contact:9"]),
+        ({"ids": [ref("contact:9")]}, {"ids": []}, ["contact:9"]),
     ],
-    ids=["plain", "account", "account-gone", "one-contact-gone", "no-contact-left", "links", "next-is-primary", "no-link-left"],
+    ids=[
+        "plain", "account", "account-gone", "one-contact-gone", "no-contact-left", "links", "next-is-primary",
+        "no-link-left", "hangs-on", "hangs-on-nothing", "members", "no-member-left",
+    ],
 )  # fmt: skip
 def test_references_become_ids(payload, body, without):
     """Known records by their id; unknown ones are left out and named."""

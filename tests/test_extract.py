@@ -106,8 +106,9 @@ def test_the_inventory_counts_every_entity(fetched: runs.Run) -> None:
         "entity", "reported", "fetched").iter_rows()}  # fmt: skip
 
     expected = {"contacts": 4, "companies": 3, "deals": 1, "tags": 2, "lists": 1, "segments": 1, "attributes": 8,
-                "pipelines": 1, "agents": 1, "activity_types": 1, "activities": 1, "conversations": 3, "campaigns": 0}  # fmt: skip
-    assert {e: (n, n) for e, n in expected.items()} | {"segment_members": (None, 3)} == counted
+                "pipelines": 1, "agents": 1, "activity_types": 1, "activities": 1, "conversations": 3, "messages": 4, "campaigns": 0}  # fmt: skip
+    of_contacts = {"events": (0, 0), "emails": (0, 0), "segment_members": (None, 3)}
+    assert {e: (n, n) for e, n in expected.items()} | of_contacts == counted
     assert fetched.read("inventory").select(pl.col("duplicates").sum(), pl.col("available").all()).row(0) == (
         0,
         True,
@@ -178,23 +179,6 @@ def test_settings_and_members_become_tables(fetched: runs.Run) -> None:
     assert [("11", "Ag", "ag@a.example")] == fetched.read("agents").rows()
     assert [("1", "Call", "call")] == fetched.read("source_activity_types").rows()
     assert [("30", "1"), ("30", "2"), ("30", "3")] == fetched.read("segment_members").rows()
-
-
-def test_without_an_account_wide_list_only_the_unidentified_are_asked(open_run: Open) -> None:
-    """Ann is known by her e-mail: her talks are worth no request; the list counts as not available, not as empty."""
-    with Sandbox(_scenario(provisional={"conversations": False})) as box:
-        run = open_run(box)
-        extract.fetch(run)
-
-    heard = (
-        run.read("source_contacts")
-        .filter(pl.col("last_heard").is_not_null())
-        .get_column("source_id")
-        .to_list()
-    )
-    conversations = run.read("inventory").filter(pl.col("entity") == "conversations").row(0, named=True)
-    assert ["2"] == heard
-    assert (False, 0) == (conversations["available"], conversations["fetched"])
 
 
 def test_a_link_too_many_at_the_end_is_the_end(open_run: Open) -> None:

@@ -175,7 +175,7 @@ def test_include_that_went_unheard_is_no_loss_of_data() -> None:
     """Records of ours without the keys an include brings are refused, not compared as if they had no owner."""
     row = {k: v for k, v in contact(cf_usercom_original_id="1").items() if k != "owner_id"}
     with pytest.raises(DataError, match="contacts: none of 1 records has owner_id"):
-        read(row)
+        readback.shaped("contacts", [row], FIELDS, links=("owner",))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def findings(run: Run, client: Freshsales) -> set[tuple[str, ...]]:
         normalized=normalized, actual=actual, classes=classes, crosswalk=crosswalk, ids=ids
     )
     related = link_check.link_classes(
-        links=links(normalized["contact"], normalized["deal"]), contacts=normalized["contact"], classes=classes,
+        links=links(normalized["contact"], normalized["deal"]), people=normalized, classes=classes,
         crosswalk=crosswalk, actual=actual, ids=ids,
     ).filter(~pl.col("class").is_in(["found", "repointed"]))  # fmt: skip
     return {

@@ -534,7 +534,7 @@ def test_spot_check_covers_everything_that_occurs() -> None:
 def test_spot_check_has_twenty_to_forty_rows_and_is_the_same_again() -> None:
     """Ordinary records fill the sheet to twenty; sixty things to see still make no more than forty rows."""
     many = pl.DataFrame({"entity": "deal", "source_id": [str(n) for n in range(300)], "class": "loaded"})
-    classes = many.with_columns(target_id=pl.lit(7, pl.Int64), reason=pl.lit(""))
+    classes = many.with_columns(module=pl.lit("deals"), target_id=pl.lit(7, pl.Int64), reason=pl.lit(""))
     rare = many.head(60).select("entity", "source_id", covers=pl.format("hazard {}", "source_id"))
 
     def sheet(evidence: pl.DataFrame) -> pl.DataFrame:

@@ -77,7 +77,7 @@ class Answers:
         ({"owners": [{"id": 1}]}, "owners: a row of the target's settings has no email"),
         ({"currencies": [{"id": "x", "currency_code": "EUR"}]}, "currencies: .* another kind"),
         ({"pipelines": [{"id": 1, "deal_stages": [{"id": 2}]}]}, "deal_stages: .* has no name"),
-        ({"fields": [{"name": "cf_x"}]}, "contacts fields: .* has no type"),
+        ({"fields": [{"name": "cf_x"}]}, "fields: .* has no type"),
     ],
     ids=["owner", "currency", "stage", "field"],
 )

@@ -13,11 +13,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import runs, tables, target
-from crmbook.apply_writes import MODULES, Op, Single, Strategy
+from crmbook import earlier, runs, tables, target
+from crmbook.apply_places import places
+from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
-from crmbook.phases import load
+from crmbook.phases import edition as editions
+from crmbook.phases import load, load_history
+from crmbook.phases.load_history import History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
@@ -26,24 +29,37 @@ _INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {
     ("company", "create"): "accounts", ("company", "update"): "accounts",
     ("contact", "create"): "contacts", ("contact", "update"): "contacts",
+    ("lead", "create"): "leads", ("lead", "update"): "leads",
     ("deal", "create"): "deals", ("deal", "update"): "deals",
-    ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages",
+    ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages", ("list", "add"): "list members",
+} | {
+    (entity, action): module.replace("_", " ")
+    for entity, module in load_history.MODULES.items() for action in ("create", "update")
 }  # fmt: skip
 _FRAMES: Final = (
     "sales_accounts", "contacts", "deals", "stages", "owners", "target_fields", "target_owners", "target_stages",
-    "target_statuses", "target_currencies", "capabilities",
+    "target_statuses", "target_currencies", "target_activity_types", "capabilities",
 )  # fmt: skip
 
 
-def existing(run: Run, client: Freshsales) -> pl.DataFrame:
-    """EXISTING: every record the target holds now, by the keys a source record could match; 100 a call."""
+def existing(run: Run, client: Freshsales, history: History = load_history.NO_HISTORY) -> pl.DataFrame:
+    """
+    EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
+
+    Of *history* and its lists those an earlier run wrote that are still known to stand there.
+    """
     rows: list[dict[str, Any]] = []
-    for module in MODULES.values():
+    for module in (*editions.of(client.edition.name).modules.values(), "lists"):
         for page in client.pages(module):
             rows += [_keys(module, record) for record in page]
             run.progress(f"what the target holds: {module}", len(rows))
-    frame = pl.DataFrame(rows, schema=tables.EXISTING.columns)
-    return tables.conform(frame.unique(["module", "target_id"], keep="first"), tables.EXISTING)
+    frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
+    return tables.conform(load_history.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING)
+
+
+def history_of(run: Run) -> History:
+    """The tables of 04 that hang on contacts, companies and deals."""
+    return History(**dict(zip(History.names(), run.frames(*History.names()), strict=True)))
 
 
 def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
@@ -57,14 +73,19 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
         UpstreamError: writing began and the tables, or the plan itself, are no longer those it began with.
     """
     frames = dict(zip(_FRAMES, run.frames(*_FRAMES), strict=True))
+    history = history_of(run)
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
         kept = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("existing", "plan")}
         run.save_all(**kept)
     else:
-        found = run.save("existing", existing(run, client))
-        run.save("plan", load.plan(**frames, existing=found, admin_email=run.customer.admin_email))
+        found = run.save("existing", existing(run, client, history))
+        made = load.plan(
+            **frames, existing=found, admin_email=run.customer.admin_email, history=history,
+            edition=editions.of(run.target.edition),
+        )  # fmt: skip
+        run.save("plan", made)
     runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
@@ -89,8 +110,17 @@ def apply(
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
         waits_s = patience_s(_capabilities(run)) if patience is None else patience
-        _carry_out(run, ops, Single(client, ledger, Finder(client, patience_s=waits_s)), ledger)
+        finder = Finder(client, patience_s=waits_s)
+        lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
+        there = places(client, finder, files=files(run), foreign_lists=frozenset(lists["target_id"]))
+        _carry_out(run, ops, Single(client, ledger, there), ledger)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
+
+
+def files(run: Run) -> Path | None:
+    """The folder of attachments, relative to the customer's folder; None where the customer names none."""
+    folder = run.customer.source.files
+    return run.customer_folder / Path(folder).expanduser() if folder else None
 
 
 def outcomes(run: Run, plan: pl.DataFrame) -> pl.DataFrame:
@@ -141,9 +171,9 @@ def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "module": module,
         "target_id": record["id"],
-        "email": _text(record.get("email")) if module == "contacts" else None,
-        "external_id": _text(record.get("external_id")) if module == "contacts" else None,
-        "name": _text(record.get("display_name" if module == "contacts" else "name")),
+        "email": _text(record.get("email")),
+        "external_id": _text(record.get("external_id")),
+        "name": _text(record.get("display_name", record.get("name"))),
         "original_id": _text(custom.get(MARK)),
     }
 
@@ -186,7 +216,7 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
 
 
 def _read_for_plan(run: Run) -> dict[str, str]:
-    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in _FRAMES}
+    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
 
 
 def _earlier(run: Run) -> list[Path]:

@@ -12,20 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from crmbook.apply_places import Place, Record
 from crmbook.errors import DataError, NotFound, Rejected, Unavailable
-from crmbook.ledger import Intent, Ledger, Outcome, Write
+from crmbook.ledger import Intent, Ledger, Origin, Outcome, Write
 from crmbook.phases.payloads import canonical, digest
-from crmbook.settle import Finder, Record
 from crmbook.vendors.freshsales import Freshsales
 
-MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "deal": "deals"}
 ATTEMPTS: Final = 5
 _PAUSE_S: Final = 1.0
-_INCLUDES: Final = {
-    "company": ("owner",),
-    "contact": ("owner", "sales_accounts", "contact_status", "lifecycle_stage"),
-    "deal": ("owner", "contacts", "sales_account", "deal_stage", "deal_pipeline", "currency"),
-}
 
 
 @dataclass(frozen=True)
@@ -41,10 +35,6 @@ class Op:
     payload: str
     payload_sha256: str
     after: tuple[str, ...]
-
-    @property
-    def module(self) -> str:
-        return MODULES[self.entity]
 
     @property
     def record(self) -> str:
@@ -67,11 +57,11 @@ class Single:
         self,
         client: Freshsales,
         ledger: Ledger,
-        finder: Finder,
+        places: Mapping[str, Place],
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._client, self._ledger, self._finder, self._sleep = client, ledger, finder, sleep
+        self._client, self._ledger, self._places, self._sleep = client, ledger, places, sleep
         self._target_ids = ledger.target_ids()
 
     def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
@@ -83,21 +73,31 @@ class Single:
                 self._create(op, is_open=op.op_id in pending)
             elif op.action == "update":
                 self._update(op, pending.get(op.op_id))
+            elif op.action == "add":
+                self._add(op)
             else:
                 self._change(op)
 
     def _create(self, op: Op, *, is_open: bool) -> None:
+        place = self._places[op.entity]
         body, without = resolved(json.loads(op.payload), self._target_ids)
+        intent = _intent(op, "POST", f"/{place.route}")
         for attempt in range(1, ATTEMPTS + 1):
             if is_open and self._settled(op, body, without):
                 return
-            self._ledger.intend([_intent(op, "POST", f"/{op.module}")])
+            if why := place.obstacle(body):
+                self._ledger.skip(intent, _joined(why, without) or why)
+                return
+            self._ledger.intend([intent])
             try:
-                record = self._client.create(op.module, body)
+                record = place.create(body)
             except Rejected as refusal:
                 # After an unclear attempt a refusal may be about the record that attempt made.
                 if not (is_open and self._settled(op, body, without)):
                     self._ledger.reject(op.op_id, refusal.messages or [str(refusal)])
+                return
+            except NotFound as refusal:
+                self._ledger.reject(op.op_id, [str(refusal)])
                 return
             except (Unavailable, DataError) as doubt:
                 if isinstance(doubt, Unavailable) and not doubt.sent:
@@ -108,56 +108,97 @@ class Single:
                     raise
                 self._sleep(_PAUSE_S * (attempt - 1))
             else:
-                self._done(op, record, body, note=_joined("", without))
+                self._done(op, record, body, "created", note=_joined("", without))
                 return
 
     def _settled(self, op: Op, body: Mapping[str, Any], without: Sequence[str]) -> bool:
         """Whether an earlier attempt made the record; if so it is done."""
-        found = self._finder.find(op.module, op.source_id)
+        place = self._places[op.entity]
+        if place.obstacle(body):
+            return False
+        others = [i for record, i in self._target_ids.items() if record.startswith(f"{op.entity}:")]
+        found = place.found(op.source_id, body, frozenset(others))
         if found:
-            self._done(op, found, body, note=_joined("found by its mark", without))
+            self._done(op, found, body, "created", note=_joined("found in the target", without))
         return found is not None
 
     def _update(self, op: Op, open_write: Write | None) -> None:
         if op.target_id is None:
             raise DataError(f"plan: {op.op_id} updates a record but names none; the plan was altered")
-        before = json.loads(open_write.before) if open_write and open_write.before else None
-        before = before or self._client.view(op.module, op.target_id, include=_INCLUDES[op.entity])
-        intent = _intent(op, "PUT", f"/{op.module}/:id", before=canonical(before) if before else None)
-        if before is None:
-            self._ledger.skip(intent, "the record it matched is no longer there")
-            return
+        place = self._places[op.entity]
         body, without = resolved(json.loads(op.payload), self._target_ids)
-        self._put(op, intent, op.target_id, widened(body, before), note=_joined("", without))
+        before = json.loads(open_write.before) if open_write and open_write.before else None
+        if not place.obstacle(body):
+            before = before or place.before(op.target_id, body)
+        intent = _intent(op, "PUT", f"/{place.route}/:id", before=canonical(before) if before else None)
+        if before is None and place.recreates:
+            self._create(op, is_open=open_write is not None)
+        elif before is None:
+            self._ledger.skip(intent, "the record it matched is no longer there")
+        else:
+            matched = before
+            target_id = op.target_id
+            self._put(
+                op,
+                intent,
+                lambda: place.update(target_id, body, matched),
+                body,
+                "matched",
+                _joined("", without),
+            )
 
     def _change(self, op: Op) -> None:
+        place = self._places[op.entity]
         target_id = self._target_ids.get(op.record)
-        intent = _intent(op, "PUT", f"/{op.module}/:id", target_id=target_id)
+        intent = _intent(op, "PUT", f"/{place.route}/:id", target_id=target_id)
+        body = json.loads(op.payload)
         if target_id is None:
             self._ledger.skip(intent, f"{op.record} is not in the target")
         else:
-            self._put(op, intent, target_id, json.loads(op.payload), note=None)
+            self._put(op, intent, lambda: self._client.update(place.route, target_id, body), body)
+
+    def _add(self, op: Op) -> None:
+        """Members into a list; whoever is in it already stays, so it may be sent again."""
+        target_id = self._target_ids.get(op.record)
+        body, without = resolved(json.loads(op.payload), self._target_ids)
+        intent = _intent(op, "PUT", "/lists/:id/add_contacts", target_id=target_id)
+        if target_id is None or not body.get("ids"):
+            why = "none of its members is in the target" if target_id else f"{op.record} is not in the target"
+            self._ledger.skip(intent, why)
+            return
+        list_id = target_id
+
+        def add() -> Record:
+            self._client.add_to_list(list_id, body["ids"])
+            return {"id": list_id, **body}
+
+        self._put(op, intent, add, body, note=_joined("", without))
 
     def _put(
-        self, op: Op, intent: Intent, target_id: int, body: Mapping[str, Any], *, note: str | None
+        self,
+        op: Op,
+        intent: Intent,
+        send: Callable[[], Record],
+        body: Mapping[str, Any],
+        origin: Origin | None = None,
+        note: str | None = None,
     ) -> None:
         self._ledger.intend([intent])
         try:
-            record = self._client.update(op.module, target_id, body)
+            record = send()
         except Rejected as refusal:
             self._ledger.reject(op.op_id, refusal.messages or [str(refusal)])
         except NotFound:
             self._ledger.reject(op.op_id, ["the record is no longer there"])
         else:
-            self._done(op, record, body, note=note)
+            self._done(op, record, body, origin, note=note)
 
-    def _done(self, op: Op, record: Record, body: Mapping[str, Any], *, note: str | None) -> None:
+    def _done(
+        self, op: Op, record: Record, body: Mapping[str, Any], origin: Origin | None, *, note: str | None
+    ) -> None:
         target_id = int(record["id"])
-        origins = {"create": "created", "update": "matched"}
-        self._ledger.done(
-            [Outcome(op.op_id, target_id, fingerprint(record, body), origins.get(op.action), note)]  # type: ignore[arg-type]
-        )
-        if op.action in origins:
+        self._ledger.done([Outcome(op.op_id, target_id, fingerprint(record, body), origin, note)])
+        if origin:
             self._target_ids[op.record] = target_id
 
 
@@ -185,19 +226,11 @@ def resolved(payload: Mapping[str, Any], target_ids: Mapping[str, int]) -> tuple
         if links and not any(link["is_primary"] for link in links):
             links[0] = links[0] | {"is_primary": True}
         body |= {"sales_accounts": links} if links else {}
+    if parent := body.pop("targetable_id", None):
+        body |= {"targetable_id": target_id} if (target_id := known(parent)) else {}
+    if members := body.pop("ids", None):
+        body |= {"ids": [target_id for member in members if (target_id := known(member))]}
     return body, without
-
-
-def widened(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """*body* for a record that was there before: tags and account links replace what stands, so those are kept."""
-    wide = dict(body)
-    if "tags" in body:
-        wide["tags"] = list(dict.fromkeys([*(before.get("tags") or []), *body["tags"]]))
-    if "sales_accounts" in body:
-        ours = {link["id"] for link in body["sales_accounts"]}
-        theirs = [link["id"] for link in before.get("sales_accounts") or [] if link["id"] not in ours]
-        wide["sales_accounts"] = [*body["sales_accounts"], *({"id": i, "is_primary": False} for i in theirs)]
-    return wide
 
 
 def fingerprint(record: Mapping[str, Any], body: Mapping[str, Any]) -> str:

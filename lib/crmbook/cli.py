@@ -177,6 +177,17 @@ def approve(
     return pipeline.approve(customer, what, run_id, by, digest, say)
 
 
+@main.command("reassign")
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@_command
+def reassign_owners(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
+    """Hand queued records to owners provisioned after the load."""
+    from crmbook import reassign
+
+    return reassign.reassign(customer, run_id, say)
+
+
 @main.command()
 @click.argument("customer")
 @click.option("--run", "run_id", default="")
@@ -214,7 +225,6 @@ def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
 _RUN = click.Option(["--run", "run_id"], required=True)
 _CUSTOMER = click.Argument(["customer"])
 _YES = click.Option(["--yes"], is_flag=True)
-_not_built("reassign", "Hand queued records to owners provisioned after the load.", _CUSTOMER, _RUN)
 _not_built(
     "rollback", "Undo a run's writes.", _CUSTOMER, _RUN, _YES, click.Option(["--forget"], is_flag=True)
 )  # fmt: skip

@@ -60,6 +60,7 @@ class Target(_Section):
     base_url: Annotated[str, AfterValidator(_http_url)]
     token_env: str
     requests_per_hour: int | None = Field(default=None, gt=0)
+    requests_per_minute: int | None = Field(default=None, gt=0)
 
 
 class _Customer(_Section):

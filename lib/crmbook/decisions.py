@@ -1,18 +1,20 @@
 """decisions.csv: the mapping as a person edits it, and back.
 
-In and out: the mapping, the stages and the owners as rows of one file, columns as the contract names them.
-A stage is a row `stage` whose target is `<pipeline> / <stage>`, an owner a row `owner` whose target is the
-e-mail of a Freshsales user; that makes the file personal, and it is written 0600. Every fault names file,
-line, column and what was expected.
+In and out: the mapping, the stages, the owners and what carries the history as rows of one file, columns as the
+contract names them. A stage is a row `stage` whose target is `<pipeline> / <stage>`, an owner a row `owner`
+whose target is the e-mail of a Freshsales user; that makes the file personal, and it is written 0600. Rows
+`activity_type` and `event` name a carrier, `tag` a mode, `list` the list's name. Every fault names file, line,
+column and what was expected.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook import clean, csvfiles, tables
+from crmbook.phases import planning
 from crmbook.phases.mapping import DECISIONS, PERSONS
 from crmbook.phases.standard_map import MODULES
 
@@ -38,12 +40,14 @@ Line = tuple[int, dict[str, str]]
 class Decisions:
     """
     What stands in the file: `mapping` as `tables.MAPPING`; `stages` (pipeline_id, stage_id, target,
-    decision) and `owners` (agent_id, email, decision) hold only the rows a person decided.
+    decision), `owners` (agent_id, email, decision) and `history` (`planning.DECIDED`) hold only the rows a
+    person decided.
     """
 
     mapping: pl.DataFrame
     stages: pl.DataFrame
     owners: pl.DataFrame
+    history: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=planning.DECIDED))
 
 
 def write(
@@ -52,9 +56,14 @@ def write(
     mapping: pl.DataFrame,
     stages: pl.DataFrame,
     owners: pl.DataFrame,
+    history: pl.DataFrame | None = None,
     before: Decisions | None = None,
 ) -> None:
-    """The three tables as rows at *path*; stages and owners a person decided in *before* keep that mark."""
+    """
+    The tables as rows at *path*; *history* are the rows of `planning.rows`.
+
+    What a person decided in *before* beside fields keeps that mark.
+    """
     marked = _marked(before)
     rows: list[dict[str, Any]] = mapping.to_dicts()
     rows += [
@@ -87,6 +96,15 @@ def write(
         }
         for r in owners.iter_rows(named=True)
     ]
+    rows += [
+        {
+            **r,
+            "decision": marked.get((r["entity"], r["source_field"]), "proposed"),
+            "confidence": 1.0,
+            "note": "",
+        }
+        for r in ([] if history is None else history.iter_rows(named=True))
+    ]
     csvfiles.write(path, COLUMNS, rows)
 
 
@@ -106,13 +124,19 @@ def read(path: Path) -> Decisions | None:
     fields = [line for line in lines if line[1]["entity"] in MODULES]
     _check_targets(path.name, fields)
     mapping = pl.DataFrame([_mapping_row(path.name, *line) for line in fields], schema=tables.MAPPING.columns)
-    decided = [line for line in lines if line[1]["decision"] in ("confirmed", "changed")]
+    decided = [line for line in lines if line[1]["decision"] in PERSONS]
     stages = [_stage_row(path.name, *line) for line in decided if line[1]["entity"] == "stage"]
     owners = [_owner_row(path.name, *line) for line in decided if line[1]["entity"] == "owner"]
+    history = [
+        {column: row[column] for column in planning.DECIDED}
+        for _, row in decided
+        if row["entity"] in planning.ENTITIES
+    ]
     return Decisions(
         tables.conform(mapping, tables.MAPPING),
         pl.DataFrame(stages, schema=_STAGES),
         pl.DataFrame(owners, schema=_OWNERS),
+        pl.DataFrame(history, schema=planning.DECIDED),
     )
 
 
@@ -122,7 +146,9 @@ def _marked(before: Decisions | None) -> dict[tuple[str, str], str]:
     stages = before.stages.select("pipeline_id", "stage_id", "decision").iter_rows()
     owners = before.owners.select("agent_id", "decision").iter_rows()
     marks = {("stage", f"{pipeline}/{stage}"): decision for pipeline, stage, decision in stages}
-    return marks | {("owner", agent): decision for agent, decision in owners}
+    marks |= {("owner", agent): decision for agent, decision in owners}
+    others = before.history.select("entity", "source_field", "decision").iter_rows()
+    return marks | {(entity, field): decision for entity, field, decision in others}
 
 
 def _check_unique(name: str, lines: list[Line]) -> None:
@@ -137,13 +163,15 @@ def _check_unique(name: str, lines: list[Line]) -> None:
 
 
 def _check_row(name: str, line: int, row: dict[str, str]) -> None:
-    entities = (*MODULES, "stage", "owner")
+    entities = (*MODULES, "stage", "owner", *planning.ENTITIES)
     if row["entity"] not in entities:
         raise csvfiles.fault(name, line, "entity", f"expected one of {', '.join(entities)}")
     if row["decision"] not in DECISIONS:
         raise csvfiles.fault(name, line, "decision", f"expected one of {', '.join(DECISIONS)}")
     if row["entity"] in MODULES:
         _check_field(name, line, row)
+    elif row["entity"] in planning.ENTITIES:
+        _check_history(name, line, row)
     elif row["decision"] == "skip":
         raise csvfiles.fault(
             name, line, "decision", f"a {row['entity']} can't be skipped; expected confirmed or changed"
@@ -175,6 +203,22 @@ def _check_field(name: str, line: int, row: dict[str, str]) -> None:
         raise csvfiles.fault(
             name, line, "target_field", f"{module} has no such field; expected cf_… or one of {known}"
         )
+
+
+def _check_history(name: str, line: int, row: dict[str, str]) -> None:
+    targets, may_skip = planning.ENTITIES[row["entity"]]
+    if row["decision"] == "skip":
+        if not may_skip:
+            raise csvfiles.fault(
+                name, line, "decision", "tags are left behind by the row `tags` of the entity; expected confirmed"
+                " or changed",
+            )  # fmt: skip
+    elif row["decision"] in PERSONS and not row["target_field"].strip():
+        raise csvfiles.fault(
+            name, line, "target_field", "is empty; name a target or set the decision to skip"
+        )
+    elif row["decision"] in PERSONS and targets and row["target_field"] not in targets:
+        raise csvfiles.fault(name, line, "target_field", f"expected one of {', '.join(targets)}")
 
 
 def _check_targets(name: str, lines: list[Line]) -> None:

@@ -17,44 +17,47 @@ from typing import Any, Final
 from crmbook import pipeline, runs
 from crmbook.errors import UsageError, Waiting
 from crmbook.sandbox import demo as scenario
+from crmbook.sandbox.demo_files import FILES
 from crmbook.sandbox.scenario import Scenario, ScenarioError, load
 from crmbook.sandbox.server import Sandbox
 from crmbook.sandbox.server import serve as serve_sandbox
 
 Say = Callable[[str], None]
-CUSTOMER: Final = "demo"
+CUSTOMERS: Final = {"suite": "demo", "classic": "demo-classic"}
 PORT: Final = 8700
 TOKENS: Final = {
     "usercom": "CRMBOOK_DEMO_USERCOM_TOKEN",
     "freshsales_test": "CRMBOOK_DEMO_FRESHSALES_TEST_TOKEN",
     "freshsales_production": "CRMBOOK_DEMO_FRESHSALES_TOKEN",
 }
+_ATTACHMENTS: Final = "attachments"
 _AUTOMATION_COLUMNS: Final = ("name", "trigger", "conditions", "actions", "active", "notes")
 
 
 def run(edition: str, say: Say) -> dict[str, Any]:
     """The demo customer migrated into the sandbox's test tenant; the summary names the report."""
+    customer = CUSTOMERS[edition]
     with Sandbox(scenario.scenario(), edition=edition) as box:
-        prepare(box.ready)
-        for record in runs.all_runs(CUSTOMER):
+        prepare(box.ready, edition=edition)
+        for record in runs.all_runs(customer):
             shutil.rmtree(record.folder)
         with environment(box.ready):
-            return _through(box, say)
+            return _through(customer, box, say)
 
 
-def _through(box: Sandbox, say: Say) -> dict[str, Any]:
+def _through(customer: str, box: Sandbox, say: Say) -> dict[str, Any]:
     """The run to its end, with the checklist handed to the admin when it asks for it."""
     try:
-        return pipeline.run(CUSTOMER, "test", say, approve_all=True, by="Demo Admin")
+        return pipeline.run(customer, "test", say, approve_all=True, by="Demo Admin")
     except Waiting as stop:
-        record = runs.all_runs(CUSTOMER)[-1]
+        record = runs.all_runs(customer)[-1]
         checklist = record.folder / "03_workspace" / "checklist.csv"
         if record.phase("03_workspace").get("status") != "waiting" or not checklist.exists():
             raise
         say(f"the admin is asked: {stop.what}")
         done = configure(box, "freshsales_test", checklist)
         say(f"the admin did {done} items of the checklist")
-    return pipeline.run(CUSTOMER, "test", say, approve_all=True, by="Demo Admin")
+    return pipeline.run(customer, "test", say, approve_all=True, by="Demo Admin")
 
 
 def configure(box: Sandbox, realm: str, checklist: Path) -> int:
@@ -70,11 +73,15 @@ def configure(box: Sandbox, realm: str, checklist: Path) -> int:
     return len(answer["done"])
 
 
-def prepare(ready: dict[str, Any]) -> None:
-    """The demo customer's folder: its settings and the automation inventory its admin filled in."""
-    folder = runs.root() / CUSTOMER
+def prepare(ready: dict[str, Any], *, edition: str = "suite") -> None:
+    """The demo customer's folder: its settings, its attachments, and the automation inventory its admin filled in."""
+    folder = runs.root() / CUSTOMERS[edition]
     (folder / "source").mkdir(mode=0o700, parents=True, exist_ok=True)
-    runs.write_text(folder / "customer.toml", settings(ready))
+    runs.write_text(folder / "customer.toml", settings(ready, edition=edition, files=_ATTACHMENTS))
+    for name, content in FILES.items():
+        file = folder / _ATTACHMENTS / name
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(content)
     path = folder / "source" / "automations.csv"
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _AUTOMATION_COLUMNS)
@@ -82,8 +89,10 @@ def prepare(ready: dict[str, Any]) -> None:
         writer.writerows(scenario.automations())
 
 
-def settings(ready: dict[str, Any], *, name: str = "Demo customer", edition: str = "suite") -> str:
-    """A customer.toml for a sandbox that is *ready*; the quotas are the sandbox's own."""
+def settings(
+    ready: dict[str, Any], *, name: str = "Demo customer", edition: str = "suite", files: str = ""
+) -> str:
+    """A customer.toml for a sandbox that is *ready*; the quotas are the sandbox's own. *files*: the attachments' folder."""
     active = sum(str(row["active"]).lower() in ("true", "yes", "1") for row in scenario.automations())
     plan = "pro" if edition == "suite" else "estate"
     return f"""\
@@ -98,6 +107,7 @@ kind = "api"
 base_url = "{ready["usercom"]["base_url"]}"
 token_env = "{TOKENS["usercom"]}"
 requests_per_second = 200
+files = "{files}"
 
 [target.test]
 edition = "{edition}"
@@ -105,6 +115,7 @@ plan = "{plan}"
 base_url = "{ready["freshsales_test"]["base_url"]}"
 token_env = "{TOKENS["freshsales_test"]}"
 requests_per_hour = 20000
+requests_per_minute = 20000
 
 [target.production]
 edition = "{edition}"
@@ -112,6 +123,7 @@ plan = "{plan}"
 base_url = "{ready["freshsales_production"]["base_url"]}"
 token_env = "{TOKENS["freshsales_production"]}"
 requests_per_hour = 20000
+requests_per_minute = 20000
 
 [policy]
 workflows_disabled = true

@@ -7,12 +7,11 @@ Everything that can be read is saved before the run stops for agents or pipeline
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
-from crmbook import config, extract_frames, parse, source_files, tables
+from crmbook import config, extract_frames, extract_history, source_attachments, source_files, tables
 from crmbook.errors import NotFound, UsageError, Waiting
 from crmbook.extract_frames import Columns
 from crmbook.phases import sampling
@@ -89,9 +88,8 @@ def fetch(run: Run) -> None:
     """
     Reads the whole source account into this phase's tables.
 
-    `last_heard` comes from conversations: of everybody where the account lists them, else only of contacts
-    without e-mail, phone and user id, for whom it decides whether they exist at all. With a sample, contacts,
-    companies and deals are cut to it; `inventory` still counts the account.
+    With a sample, contacts, companies, deals and their history are cut to it; `inventory` still counts the
+    account, but of what exists per contact only what was read.
 
     Raises:
         ConfigError: the token's variable is not set, or a file in the source folder is malformed.
@@ -116,6 +114,7 @@ def fetch(run: Run) -> None:
 
 def _fetch(job: _Extract) -> None:
     run = job.run
+    source_attachments.fetch(run, note=job.note)
     filled = {entity: source_files.read(run.source_folder, entity) for entity in source_files.FILES}
     attributes = job.all_of("attributes", "attributes") or []
     job.save_raw("attributes", attributes)
@@ -124,14 +123,16 @@ def _fetch(job: _Extract) -> None:
         _small(job, entity, table)
     missing = [entity for entity in source_files.FILES if not _settings(job, entity, filled[entity])]
     frames = {entity: _records(job, entity, declared) for entity in _SOURCES}
-    heard = frames["contacts"].join(_last_heard(job, frames["contacts"]), on="source_id", how="left")
-    frames["contacts"] = heard.with_columns(pl.coalesce("last_heard", "_heard").alias("last_heard")).drop(
-        "_heard"
-    )
-    _save_sources(run, frames)
+    with extract_history.History(job) as history:
+        heard = history.with_last_heard(frames["contacts"], everybody=not run.sample)
+        frames = _sampled(run, {**frames, "contacts": heard})
+        if run.sample:
+            frames["contacts"] = history.with_last_heard(frames["contacts"], everybody=True)
+        for entity, frame in frames.items():
+            run.save(f"source_{entity}", frame)
+        history.save(**frames)
     _segment_members(job)
-    for entity in ("activities", "campaigns") if run.customer.source.history == "all" else ("campaigns",):
-        _history(job, entity)
+    _campaigns(job)
     run.save("inventory", pl.DataFrame(job.inventory, schema=tables.INVENTORY.columns))
     _stop_for_missing(run, missing)
 
@@ -173,61 +174,6 @@ def _records(job: _Extract, entity: str, declared: pl.DataFrame) -> pl.DataFrame
     return columns.frame()
 
 
-def _last_heard(job: _Extract, contacts: pl.DataFrame) -> pl.DataFrame:
-    """When each contact last wrote in a chat: `source_id`, `_heard`."""
-    listed = job.all_of("conversations", "conversations")
-    if listed is None:
-        listed = [r for user_id in _unidentified(contacts) for r in _conversations_of(job, user_id)]
-    whole = [w for w in _with_messages(job, listed) if w is not None]
-    job.save_raw("conversations", whole)
-    said = [
-        (record.fields["user_id"], message["timestamp"])
-        for record in whole
-        for message in record.fields["messages"] or []
-        if message["author"] == "user" and record.fields["user_id"]
-    ]
-    users, times = [user for user, _ in said], [time for _, time in said]
-    heard = pl.DataFrame(
-        [
-            pl.Series("source_id", users, dtype=pl.String),
-            extract_frames.times("messages of contact", "_heard", times, users),
-        ]
-    )
-    return heard.group_by("source_id").agg(pl.col("_heard").max())
-
-
-def _unidentified(contacts: pl.DataFrame) -> list[str]:
-    """Contacts only a chat can identify; nobody else's conversations are worth a request each."""
-    blank = [parse.trimmed(pl.col(c)).is_null() for c in ("email", "phone_number", "custom_id")]
-    return contacts.filter(*blank, pl.col("last_heard").is_null()).get_column("source_id").to_list()
-
-
-def _conversations_of(job: _Extract, user_id: str) -> list[Record]:
-    try:
-        return [record for page in job.client.conversations(user_id) for record in page.records]
-    except NotFound:
-        return []
-
-
-def _with_messages(job: _Extract, listed: list[Record]) -> Iterator[Record | None]:
-    for done, record in enumerate(listed, 1):
-        if record.fields["messages"] is None and record.fields["message_count"] != 0:
-            yield _conversation(job, record)
-        else:
-            yield record
-        job.run.progress("messages", done, len(listed))
-
-
-def _conversation(job: _Extract, listed: Record) -> Record | None:
-    try:
-        whole = job.client.conversation(listed.source_id)
-    except NotFound:
-        job.run.log("conversation is gone since it was listed", entity="conversations")
-        return None
-    user_id = listed.fields["user_id"] or whole.fields["user_id"]
-    return replace(whole, fields={**whole.fields, "user_id": user_id})
-
-
 def _segment_members(job: _Extract) -> None:
     rows: list[tuple[str, str]] = []
     for segment_id in job.run.read("segments").get_column("segment_id"):
@@ -239,29 +185,28 @@ def _segment_members(job: _Extract) -> None:
     job.run.save("segment_members", members)
 
 
-def _history(job: _Extract, entity: str) -> None:
-    """Records kept as received only: what they become is decided from `raw_*`."""
+def _campaigns(job: _Extract) -> None:
+    """Kept as received only: no interface of the target takes campaigns."""
     raw: dict[str, str] = {}
     try:
-        for records in job.records(entity, job.client.pages(entity)):
+        for records in job.records("campaigns", job.client.pages("campaigns")):
             raw.update((record.source_id, record.raw) for record in records)
     except NotFound:
-        job.note(entity, available=False)
+        job.note("campaigns", available=False)
         return
-    job.run.save(f"raw_{entity}", _raw(raw))
+    job.run.save("raw_campaigns", _raw(raw))
 
 
 def _raw(raw: dict[str, str]) -> pl.DataFrame:
     return pl.DataFrame({"source_id": list(raw), "raw": list(raw.values())}, schema=tables.RAW.columns)
 
 
-def _save_sources(run: Run, frames: dict[str, pl.DataFrame]) -> None:
-    if run.sample:
-        cut = sampling.sample(frames["contacts"], frames["companies"], frames["deals"], run.sample)
-        frames = cut._asdict()
-        run.log("sampled", **{entity: frame.height for entity, frame in frames.items()})
-    for entity, frame in frames.items():
-        run.save(f"source_{entity}", frame)
+def _sampled(run: Run, frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    if not run.sample:
+        return frames
+    cut = sampling.sample(frames["contacts"], frames["companies"], frames["deals"], run.sample)._asdict()
+    run.log("sampled", **{entity: frame.height for entity, frame in cut.items()})
+    return cut
 
 
 def _stop_for_missing(run: Run, missing: list[str]) -> None:

@@ -52,6 +52,18 @@ _TAKE: Final[dict[str, dict[str, Callable[[Json], Any]]]] = {
         "activities_status": lambda f: _text_of(f["activities_status"]),
         "loss_reason": lambda f: _text_of(f["loss_reason"]),
     },
+    "source_activities": {
+        "activity_type_id": lambda f: f["activity_type"],
+        "is_done": lambda f: f["done"],
+        "contact_id": lambda f: f["user_id"],
+    },
+    "source_events": {
+        "contact_id": lambda f: f["user_id"],
+        "event_type_id": lambda f: f["event_id"],
+        "at": lambda f: f["timestamp"],
+        "data": lambda f: _text_of(f["data"]),
+    },
+    "source_emails": {"contact_id": lambda f: f["user_id"], "status": lambda f: _text_of(f["status"])},
     "agents": {"agent_id": lambda f: f["id"]},
     "source_activity_types": {"activity_type_id": lambda f: f["id"]},
     "tags": {"tag_id": lambda f: f["id"]},
@@ -104,14 +116,14 @@ class Columns:
             _series(self._table.name, name, dtype, self._fixed[name], ids)
             for name, dtype in self._table.columns.items()
         ]
-        custom = [_texts(name, values) for name, values in sorted(self._custom.items())]
+        custom = [texts(name, values) for name, values in sorted(self._custom.items())]
         made = pl.DataFrame([*columns, *custom])
         return tables.conform(made.unique(key, keep="last", maintain_order=True), self._table)
 
     def raw(self) -> pl.DataFrame:
         """The records as received: `source_id`, `raw`; the last of a record sent twice."""
         ids = self._fixed[self._table.key[0]]
-        made = pl.DataFrame([pl.Series("source_id", ids, dtype=pl.String), _texts("raw", self._raw)])
+        made = pl.DataFrame([pl.Series("source_id", ids, dtype=pl.String), texts("raw", self._raw)])
         return made.unique("source_id", keep="last", maintain_order=True)
 
 
@@ -185,10 +197,11 @@ def _text_of(value: Any) -> str | None:
 def _series(table: str, name: str, dtype: Any, values: list[Any], ids: list[str]) -> pl.Series:
     if dtype in (tables.TIME, pl.Date):
         return times(table.removeprefix("source_"), name, values, ids, dtype)
-    return _texts(name, values) if dtype == pl.String else pl.Series(name, values, dtype=dtype)
+    return texts(name, values) if dtype == pl.String else pl.Series(name, values, dtype=dtype)
 
 
-def _texts(name: str, values: list[Any]) -> pl.Series:
+def texts(name: str, values: list[Any]) -> pl.Series:
+    """Texts as a column; half a character, legal in JSON and no text, becomes the sign for an unreadable one."""
     try:
         return pl.Series(name, values, dtype=pl.String)
     except UnicodeEncodeError:

@@ -20,6 +20,15 @@ def of(plan: Plan) -> dict[str, Limit]:
     return limits
 
 
+def storage(plan: Plan, users: int) -> dict[str, Limit]:
+    """What *plan* stores for so many *users*, in bytes: `file` for one file, `all` for all together."""
+    per_user = plan.storage_gb_per_user
+    return {
+        "file": _limit(plan, "file_mb", None if plan.file_mb is None else plan.file_mb * 1024**2),
+        "all": _limit(plan, "storage_gb_per_user", None if per_user is None else per_user * users * 1024**3),
+    }
+
+
 def _limit(plan: Plan, figure: str, allowed: float | None, *, is_open: bool = False) -> Limit:
     source = plan.basis.get(figure)
     title = source.title if source else "not published"

@@ -1,6 +1,6 @@
-"""What does the target say? Its contacts, accounts and deals, read back through the All views.
+"""What does the target say? Its contacts, leads, accounts and deals, read back through the All views.
 
-In: a client of the target and the field settings read in 03_workspace. Out: the frames `actual_contacts`,
+In: a client of the target and the field settings read in 03_workspace. Out: the frames `actual_contacts`, `actual_leads`,
 `actual_sales_accounts`, `actual_deals`, with the column types of the normalized tables. A hundred records a
 call, never one by one. What can't be read exactly as what it should be is a DataError that names module, id and
 key: a value is never guessed, and never quoted.
@@ -15,26 +15,30 @@ import polars as pl
 from crmbook import readback_values as wire
 from crmbook import tables
 from crmbook.errors import DataError
+from crmbook.phases import edition as editions
+from crmbook.vendors.freshsales_edition import Edition
 
 Record = Mapping[str, Any]
 
 
 MARK: Final = "cf_usercom_original_id"
-INCLUDES: Final = {
-    "contacts": ("owner", "contact_status", "lifecycle_stage", "sales_accounts"),
-    "sales_accounts": ("owner",),
-    "deals": ("owner", "contacts", "sales_account", "deal_stage", "deal_pipeline", "currency"),
-}
-# keys a record only has beside the matching include: where none of our records has one, the include went unheard
-_INCLUDED: Final = {
-    "contacts": ("owner_id", "contact_status_id", "lifecycle_stage_id", "sales_accounts"),
-    "sales_accounts": ("owner_id",),
-    "deals": ("owner_id", "contact_ids", "sales_account_id", "currency_id"),
+# the key an include adds to a record, by module where it differs: where no record has it, the include went unheard
+_KEYS: Final = {
+    "owner": "owner_id",
+    "contact_status": "contact_status_id",
+    "lifecycle_stage": "lifecycle_stage_id",
+    "sales_accounts": "sales_accounts",
+    "contacts": "contact_ids",
+    "sales_account": "sales_account_id",
+    "currency": "currency_id",
 }
 
 
 class Pager(Protocol):
-    """The one thing asked of the target's client."""
+    """What is asked of the target's client."""
+
+    @property
+    def edition(self) -> Edition: ...
 
     def pages(self, module: str, *, include: Sequence[str]) -> Iterator[list[dict[str, Any]]]: ...
 
@@ -57,7 +61,7 @@ class _Column:
 
 def records(run: Watched, client: Pager) -> dict[str, pl.DataFrame]:
     """
-    Every record of the target's three main modules, by table name.
+    Every record of the target's main modules (leads too where it has them), by table name.
 
     Raises:
         DataError: a record has no id, or a key whose content is of another kind than the field.
@@ -66,27 +70,29 @@ def records(run: Watched, client: Pager) -> dict[str, pl.DataFrame]:
     fields = run.read("target_fields")
     planned = dict(run.read("crosswalk").group_by("entity").len().iter_rows())
     found = {}
-    for entity, module in (("company", "sales_accounts"), ("contact", "contacts"), ("deal", "deals")):
+    for entity, module in editions.of(client.edition.name).modules.items():
+        links = client.edition.module(module).links
         rows: list[Record] = []
-        for page in client.pages(module, include=INCLUDES[module]):
+        for page in client.pages(module, include=links):
             rows.extend(page)
             run.progress(module, len(rows), max(planned.get(entity, 0), len(rows)))
-        found[f"actual_{module}"] = shaped(module, rows, fields)
+        found[f"actual_{module}"] = shaped(module, rows, fields, links=links)
     return found
 
 
 def by_entity(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The frames of `records` under the names the comparison uses."""
-    return {
-        "company": frames["actual_sales_accounts"],
-        "contact": frames["actual_contacts"],
-        "deal": frames["actual_deals"],
-    }
+    names = {place: f"actual_{module}" for place, module in editions.MODULES.items()}
+    return {place: frames[name] for place, name in names.items() if name in frames}
 
 
-def shaped(module: str, rows: Sequence[Record], target_fields: pl.DataFrame) -> pl.DataFrame:
+def shaped(
+    module: str, rows: Sequence[Record], target_fields: pl.DataFrame, *, links: Sequence[str] = ()
+) -> pl.DataFrame:
     """
     *rows* as the table `actual_<module>`; a record that paging showed twice counts once, as last seen.
+
+    *links* are the includes that were asked for.
 
     Raises:
         DataError: see `records`; or no record of ours has a key that its include should have brought.
@@ -100,7 +106,7 @@ def shaped(module: str, rows: Sequence[Record], target_fields: pl.DataFrame) -> 
             "target_id": target_id,
             **{c.name: _value(module, target_id, row, c) for c in columns},
         }
-    _check_includes(module, rows, read)
+    _check_includes(module, [_KEYS[link] for link in links if link in _KEYS], rows, read)
     schema = {"target_id": pl.Int64, **{c.name: c.dtype for c in columns}}
     return tables.conform(pl.DataFrame(list(read.values()), schema=schema, orient="row"), table)
 
@@ -134,10 +140,12 @@ def _value(module: str, target_id: int, row: Record, column: _Column) -> Any:
         raise DataError(f"{module} {target_id}: {key} is {wire.kind(value)}, expected {problem}") from None
 
 
-def _check_includes(module: str, rows: Sequence[Record], read: Mapping[int, Mapping[str, Any]]) -> None:
+def _check_includes(
+    module: str, keys: Sequence[str], rows: Sequence[Record], read: Mapping[int, Mapping[str, Any]]
+) -> None:
     if not any(values["source_id"] for values in read.values()):
         return
-    for key in _INCLUDED[module]:
+    for key in keys:
         if not any(key in row for row in rows):
             raise DataError(
                 f"{module}: none of {len(read)} records has {key}; the target left out what include asked for"
@@ -177,6 +185,7 @@ _SPECIAL: Final[dict[tuple[str, str], tuple[tuple[str, ...], wire.Reader]]] = {
     ("", "tags"): (("tags",), wire.texts),
     ("actual_contacts", "account_ids"): (("sales_accounts",), wire.accounts),
     ("actual_contacts", "primary_account_id"): (("sales_accounts",), wire.primary),
+    ("actual_leads", "company_name"): (("company", "name"), wire.text),
     ("actual_deals", "account_id"): (("sales_account_id",), wire.id_text),
     ("actual_deals", "contact_ids"): (("contact_ids",), wire.id_texts),
 }

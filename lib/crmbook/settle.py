@@ -43,11 +43,17 @@ class Finder:
         Raises:
             DataError: several records carry it.
         """
+        return self.patiently(
+            lambda: (
+                _only(module, source_id, newest(self._client, module)) or self._looked_up(module, source_id)
+            )
+        )
+
+    def patiently(self, look: Callable[[], Record | None]) -> Record | None:
+        """What *look* finds, None only after the target had time to show it."""
         waited_s = 0.0
         for poll in range(1_000):
-            found = _only(module, source_id, newest(self._client, module)) or self._looked_up(
-                module, source_id
-            )
+            found = look()
             if found or waited_s >= self._patience_s:
                 return found
             pause_s = min(_POLLS_S[min(poll, len(_POLLS_S) - 1)], self._patience_s - waited_s)

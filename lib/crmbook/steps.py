@@ -6,15 +6,17 @@ saves what they return, so that a notebook cell stays one sentence and its logic
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
 
 import polars as pl
 
 from crmbook import (
     apply,
-    decisions,
+    deciding,
+    earlier,
     figures,
-    handoff_read,
+    handing_over,
+    history_checks,
+    normalizing,
     plan_limits,
     probe,
     readback,
@@ -25,23 +27,25 @@ from crmbook.errors import Waiting
 from crmbook.phases import (
     compare,
     discovery,
-    handoff,
+    documents,
     link_check,
     load,
-    mapping,
-    normalization,
     reconciliation,
     scoping,
     spot_check,
-    structure,
     target_ids,
     workspace,
 )
+from crmbook.phases import edition as editions
 from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
 from crmbook.vendors import plans
 
 CHECKLIST = "checklist.csv"
+
+decide = deciding.decide
+offer_mapping = deciding.offer_mapping
+normalize = normalizing.normalize
 
 
 def scope(run: Run) -> pl.DataFrame:
@@ -50,14 +54,17 @@ def scope(run: Run) -> pl.DataFrame:
         "inventory", "fields", "billing", "source_stages", "agents", "source_deals"
     )
     plan = plans.plan(run.target.plan)
-    limits = plan_limits.of(plan)
+    limits, edition = plan_limits.of(plan), editions.of(run.target.edition)
     run.save(
-        "plan_check", scoping.plan_check(fields, stages=stages, agents=agents, deals=deals, limits=limits)
-    )
+        "plan_check", scoping.plan_check(
+            fields, stages=stages, agents=agents, deals=deals, limits=limits, edition=edition
+        ),
+    )  # fmt: skip
     quota = run.target.requests_per_hour or plan.requests_per_hour
     estimate = scoping.estimate(
-        inventory, fields=fields, billing=billing, stages=stages, deals=deals, requests_per_hour=quota
-    )
+        inventory, fields=fields, billing=billing, stages=stages, deals=deals, requests_per_hour=quota,
+        edition=edition,
+    )  # fmt: skip
     return run.save("estimate", estimate)
 
 
@@ -71,56 +78,19 @@ def discover(run: Run) -> None:
     )
 
 
-def decide(run: Run) -> pl.DataFrame:
-    """
-    The mapping with a person's decisions in it, written to decisions.csv again, and the tables that follow from it.
-
-    What a person decided in decisions.csv is never overwritten; everything else is proposed afresh.
-    """
-    fields, contacts, companies, deals, source_stages, agents, types = run.frames(
-        "fields", "source_contacts", "source_companies", "source_deals", "source_stages", "agents",
-        "source_activity_types",
-    )  # fmt: skip
-    path = run.phase_folder / decisions.NAME
-    before = decisions.read(path)
-    decided = mapping.propose(fields)
-    stages = structure.stages(source_stages, deals)
-    owners = structure.owners(agents, contacts, deals)
-    if before:
-        decided = mapping.with_decisions(decided, before.mapping)
-        stages = structure.stages_with_decisions(stages, before.stages)
-        owners = structure.owners_with_decisions(owners, before.owners)
-    decisions.write(path, mapping=decided, stages=stages, owners=owners, before=before)
-    run.save_all(
-        mapping=decided,
-        stages=stages,
-        owners=owners,
-        custom_fields=mapping.custom_fields(decided, fields),
-        choices=mapping.choices(decided, contacts=contacts, companies=companies, deals=deals),
-        activity_types=structure.activity_types(types),
-        unmapped=(left := mapping.unmapped(decided, fields)),
-        mapping_coverage=mapping.coverage(decided, fields, left),
-    )
-    return run.read("mapping")
-
-
-def offer_mapping(run: Run) -> None:
-    """The mapping put up for approval under the hash of everything in it that changes what is written."""
-    decided, stages, owners = run.frames("mapping", "stages", "owners")
-    carried = decided.filter(pl.col("decision") != "skip").height
-    summary = f"{carried} of {decided.height} fields mapped, {stages.height} stages, {owners.height} owners"
-    run.offer("mapping", mapping.effective_hash(decided, stages, owners), summary)
-
-
 def inspect_workspace(run: Run) -> pl.DataFrame:
     """What the tenant has, and the checklist of what the mapping needs of it; returns the checklist."""
-    custom_fields, stages, owners, deals = run.frames("custom_fields", "stages", "owners", "source_deals")
+    custom_fields, stages, owners, deals, types = run.frames(
+        "custom_fields", "stages", "owners", "source_deals", "activity_types"
+    )
     with closing(target.connect(run)) as client:
         found = workspace_read.read(client)
-    run.save_all(**found)
+        lists = workspace_read.lists(client, earlier.crosswalk(run))
+    run.save_all(**found, existing_lists=lists)
     needed = workspace.needs(
-        custom_fields=custom_fields, stages=stages, owners=owners,
+        custom_fields=editions.of(run.target.edition).by_module(custom_fields), stages=stages, owners=owners,
         currencies=deals.get_column("currency").unique().to_list(), admin_email=run.customer.admin_email,
+        activity_types=types,
     )  # fmt: skip
     settings = {name: frame for name, frame in found.items() if name != "target_statuses"}
     checklist = workspace.check(needed, policy=run.policy, **settings)
@@ -148,31 +118,16 @@ def measure(run: Run) -> pl.DataFrame:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 
-def decided(run: Run) -> normalization.Decisions:
-    """The decisions of 02, the customer's policy and what 03 measured, as normalization reads them."""
-    maps = dict(zip(_DECIDED, run.frames(*_DECIDED), strict=True))
-    known = dict(run.read("capabilities").select("capability", "value").iter_rows())
-    return normalization.Decisions(
-        **maps,
-        policy=run.policy,
-        time_zone=run.customer.time_zone,
-        account_name_unique=known.get("account_name_unique") != "false",
-    )
-
-
-_DECIDED = ("mapping", "custom_fields", "choices", "stages", "owners")
-
-
-def normalize(run: Run) -> pl.DataFrame:
-    """Every table of 04, saved; returns the balance."""
-    contacts, companies, deals = run.frames("source_contacts", "source_companies", "source_deals")
-    made = normalization.normalize(contacts=contacts, companies=companies, deals=deals, **vars(decided(run)))
-    run.save_all(**vars(made))
-    return run.read("balance")
-
-
 def plan(run: Run) -> pl.DataFrame:
-    """The plan of this run with its coverage and forecast, saved; the approved one where there is one."""
+    """
+    The plan of this run with its coverage, forecast and storage, saved; the approved one where there is one.
+
+    Raises UpstreamError where the documents don't fit the target's plan.
+    """
+    history = apply.history_of(run)
+    users = run.read("target_owners").filter("is_active").height
+    room = plan_limits.storage(plans.plan(run.target.plan), users)
+    documents.require(run.save("storage", documents.storage(history.documents, room)))
     with closing(target.connect(run)) as client:
         planned = apply.plan_of(run, client)
     accounts, contacts, deals = run.frames("sales_accounts", "contacts", "deals")
@@ -182,7 +137,9 @@ def plan(run: Run) -> pl.DataFrame:
         if p.edition == run.target.edition and p.requests_per_hour
     }
     run.save_all(
-        coverage=load.coverage(planned, sales_accounts=accounts, contacts=contacts, deals=deals),
+        coverage=load.coverage(
+            planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
+        ),
         forecast=load.forecast(planned, quotas),
     )
     return planned
@@ -199,17 +156,20 @@ def carry_out(run: Run, planned: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
-    """The target's accounts, contacts and deals as `actual_*` tables, by entity."""
+    """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
         found = readback.records(run, client)
-    run.save_all(**found)
+        history = history_checks.read_back(run, client)
+    run.save_all(**found, **history)
     return readback.by_entity({name: run.read(name) for name in found})
 
 
 def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     """Every table of 06: classes, links, fields and their balances."""
     read = dict(zip(_RECONCILED, run.frames(*_RECONCILED), strict=True))
-    normalized = reconciliation.by_entity(read["sales_accounts"], read["contacts"], read["deals"])
+    normalized = editions.of(run.target.edition).records(
+        **{name: read[name] for name in ("sales_accounts", "contacts", "deals", "existing")}
+    )
     sources = reconciliation.by_entity(
         read["source_companies"], read["source_contacts"], read["source_deals"]
     )
@@ -224,7 +184,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     )
     links = link_check.link_classes(
         links=read["links"],
-        contacts=read["contacts"],
+        people=normalized,
         classes=classes,
         crosswalk=read["crosswalk"],
         actual=actual,
@@ -244,6 +204,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
         spot_check=_sheet(run, read, classes, links, compared.differences),
     )
+    history_checks.reconcile(run, ids)
 
 
 _RECONCILED = (
@@ -278,7 +239,7 @@ def _sheet(
     found = spot_check.evidence(
         contacts=read["contacts"],
         deals=read["deals"],
-        rejects=read["rejects"],
+        rejects=read["rejects"].filter(pl.col("entity").is_in(list(compare.MODULES))),
         merges=read["merges"],
         differences=differences,
     )
@@ -301,43 +262,31 @@ def offer_reconciliation(run: Run) -> None:
     """The reconciliation put up for sign-off under the hash of its result."""
     import hashlib
 
-    names = ("class_balance", "link_balance", "field_fidelity", "classes", "link_classes", "differences")
-    digest = hashlib.sha256("".join(run.read(name).write_csv() for name in names).encode()).hexdigest()
-    balance = run.read("class_balance")
-    differing = run.read("differences").height
-    loaded, problems = (
-        balance["loaded"].sum(),
-        sum(balance[c].sum() for c in ("missing", "duplicated", "unexpected")),
+    digest = hashlib.sha256("".join(run.read(name).write_csv() for name in _SIGNED).encode()).hexdigest()
+    balances = run.frames("class_balance", "history_class_balance")
+    differing = run.read("differences").height + run.read("history_differences").height
+    loaded = sum(int(balance["loaded"].sum()) for balance in balances)
+    problems = sum(
+        int(balance[c].sum()) for balance in balances for c in ("missing", "duplicated", "unexpected")
     )
+    late = int(run.read("instant_balance")["different"].sum())
     run.offer(
         "reconciliation",
         digest,
-        f"{loaded:,} records loaded, {problems} problems, {differing} field differences",
+        f"{loaded:,} records loaded, {problems} problems, {differing} field differences, {late} other instants",
     )
+
+
+_SIGNED = (
+    "class_balance", "link_balance", "field_fidelity", "classes", "link_classes", "differences",
+    "history_class_balance", "history_chain", "history_fidelity", "history_classes", "member_classes",
+    "history_differences", "instants",
+)  # fmt: skip
 
 
 def hand_over(run: Run) -> None:
     """Every table of 07."""
-    names = (
-        "classes", "inventory", "mapping", "stages", "tags", "owner_queue", "target_only", "link_classes", "differences",
-        "loss", "segments", "segment_members", "actual_contacts", "actual_sales_accounts", "actual_deals",
-    )  # fmt: skip
-    read: dict[str, Any] = dict(zip(names, run.frames(*names), strict=True))
-    ids = _ids(run)
-    listed = run.save("automations", handoff.automations(handoff_read.automations(run)))
-    count = run.save("automation_check", handoff.automation_check(listed, run.customer.active_automations))
-    segments = run.save("segment_guide", handoff.segment_guide(read["segments"], read["segment_members"]))
-    run.save_all(
-        moved=handoff.moved(
-            classes=read["classes"], inventory=read["inventory"], mapping=read["mapping"], stages=read["stages"],
-            found_stages=ids.stages, owners=ids.owners, tags=read["tags"], actual=readback.by_entity(read),
-        ),
-        open_items=handoff.open_items(
-            owner_queue=read["owner_queue"], classes=read["classes"], target_only=read["target_only"],
-            link_classes=read["link_classes"], differences=read["differences"], loss=read["loss"],
-            automations=listed, automation_check=count, segments=segments,
-        ),
-    )  # fmt: skip
+    handing_over.hand_over(run, _ids(run))
 
 
 def flow(run: Run) -> None:

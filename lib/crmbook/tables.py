@@ -263,7 +263,8 @@ INVENTORY = _table(
     "inventory",
     "entity",
     "per source entity: rows the vendor reports (null when it reports none), rows fetched, rows sent twice;"
-    " origin is api, file or csv; available is false where the route answered 404",
+    " origin is api, file, csv or skipped (not asked, by the customer's decision); available is false where the route"
+    " answered 404 and where nobody asked; events and e-mails are counted over the contacts that were asked for them",
     {"entity": S, "reported": I, "fetched": I, "duplicates": I, "distinct": I, "available": B, "origin": S},
 )
 FIELDS = _table(
@@ -348,8 +349,9 @@ OWNERS = _table(
 ACTIVITY_MAP = _table(
     "activity_types",
     "activity_type_id",
-    "what carries an activity type in the target",
-    {"activity_type_id": S, "name": S, "kind": S, "carrier": S, "records": I},
+    "what carries an activity type in the target: a table of 04 or skip; the sendings, opens and clicks of e-mails are the"
+    " types email:sent, email:opened, email:clicked; a type nobody lists has its id without a name",
+    {"activity_type_id": S, "name": S, "kind": S, "carrier": S, "records": I, "reason": S},
 )
 MAPPING_COVERAGE = _table(
     "mapping_coverage",
@@ -360,7 +362,7 @@ MAPPING_COVERAGE = _table(
 EVENT_MAP = _table(
     "event_types",
     "event",
-    "what carries the occurrences of a custom event: note (one summary per contact), sales_activity, task or skip",
+    "what carries the occurrences of a custom event: notes (one summary per contact), sales_activities, tasks or skip",
     {"event": S, "carrier": S, "records": I, "calls": I, "reason": S},
 )
 TAG_PLAN = _table(
@@ -373,7 +375,8 @@ TAG_PLAN = _table(
 LIST_PLAN = _table(
     "list_plan",
     "list_key",
-    "a static list or a segment and the contact list it becomes; list_key is list:<id> or segment:<id>",
+    "a static list or a segment and the contact list it becomes; list_key is list:<id> or segment:<id>; target_name is"
+    " blank where it is left behind by decision",
     {"list_key": S, "kind": S, "name": S, "target_name": S, "members": I, "is_renamed": B},
 )
 UNMAPPED = _table(
@@ -425,6 +428,18 @@ TARGET_CURRENCIES = _table(
     "currency_id",
     "a currency of the target",
     {"currency_id": I, "code": S, "is_active": B, "is_base": B},
+)
+TARGET_ACTIVITY_TYPES = _table(
+    "target_activity_types",
+    "type_id",
+    "a type of sales activity; internal_name is its stable marker, which the customer's own types share",
+    {"type_id": I, "name": S, "internal_name": S, "is_default": B, "position": I},
+)
+EXISTING_LISTS = _table(
+    "existing_lists",
+    "list_id",
+    "a contact list of the target before the load; source_id is what an earlier run made it of, null for anybody else's",
+    {"list_id": I, "name": S, "source_id": S},
 )
 CAPABILITIES = _table(
     "capabilities",
@@ -573,8 +588,9 @@ SALES_ACTIVITIES = _table(
 NOTES = _table(
     "notes",
     "source_id",
-    "a note as it will be written, HTML escaped; the first line carries the source id; source_id is"
-    " conversation:<id>:<part>, events:<contact id>:<event>, overflow:<entity>:<id>:<field> or activity:<id>",
+    "a note as it will be written, HTML escaped, lines divided by <br>; the first line carries the source id; source_id is"
+    " conversation:<id>:<part>, events:<contact id>:<event>:<part>, overflow:<entity>:<id>:<field>:<part>,"
+    " overflow:activity:<id>:text:<part> or activity:<id>:<part>; parts count from 1",
     {"source_id": S, "description": S, "parent_kind": S, "parent_id": S},
     personal="description",
 )
@@ -603,14 +619,16 @@ DOCUMENTS = _table(
 HISTORY_BALANCE = _table(
     "history_balance",
     "entity",
-    "per kind of history (activity, event, email, message, membership, file): source rows and what became of each:"
-    " carried by some record, rejected with a reason, or skipped by decision",
+    "per kind of history (activity, event, email, conversation, message, membership, file, link): source rows and what"
+    " became of each: carried by some record, rejected with a reason, or skipped by decision",
     {"entity": S, "rows_in": I, "carried": I, "rejected": I, "skipped": I, "unaccounted": I},
 )
 CARRIED = _table(
     "carried",
     "entity source_id",
-    "which target record carries which source row: carrier_module and carrier_id are keys of 04's tables;"
+    "which target record carries which source row: carrier_module and carrier_id are keys of 04's tables (the part a"
+    " message begins in); source_id is that of the source table, for an email <id>:sent|opened|clicked, for a message"
+    " <conversation id>:<position>, for a membership <list key>:<contact id>, for a file <entity>:<source id>:<name>;"
     " state is carried, rejected or skipped, with the reason",
     {"entity": S, "source_id": S, "carrier_module": S, "carrier_id": S, "state": S, "reason": S},
 )
@@ -640,6 +658,12 @@ FORECAST = _table(
     "plan entity",
     "calls and hours the load takes at each plan's quota",
     {"plan": S, "entity": S, "calls": I, "requests_per_hour": I, "hours": F},
+)
+STORAGE = _table(
+    "storage",
+    "requirement",
+    "what the documents need beside what the target's plan allows, in bytes; null where the vendor does not say",
+    {"requirement": S, "needed": F, "allowed": F, "fits": B, "source": S},
 )
 COVERAGE = _table(
     "coverage",
@@ -697,6 +721,20 @@ ACTUAL_CONTACTS = _table(
     personal="first_name last_name email mobile_number work_number address city state zipcode job_title"
     " facebook twitter linkedin",
 )
+ACTUAL_LEADS = _table(
+    "actual_leads",
+    "target_id",
+    "a lead of Freshsales Classic as the target tells it; source_id is the mark it carries; company_name is the company"
+    " it names, which is no link",
+    {
+        "target_id": I, "source_id": S, "owner_id": I, "first_name": S, "last_name": S, "email": S, "mobile_number": S,
+        "work_number": S, "address": S, "city": S, "state": S, "zipcode": S, "country": S, "time_zone": S,
+        "job_title": S, "facebook": S, "twitter": S, "linkedin": S, "tags": TEXTS, "company_name": S,
+    },
+    prefix="cf_",
+    personal="first_name last_name email mobile_number work_number address city state zipcode job_title"
+    " facebook twitter linkedin company_name",
+)
 ACTUAL_DEALS = _table(
     "actual_deals",
     "target_id",
@@ -710,11 +748,132 @@ ACTUAL_DEALS = _table(
     prefix="cf_",
     personal="name amount",
 )
+ACTUAL_TASKS = _table(
+    "actual_tasks",
+    "target_id",
+    "a task as the target tells it; parent is <kind>:<target id> with kind contact, lead, company or deal, several joined"
+    " by a blank; null where it hangs on nothing",
+    {
+        "target_id": I, "owner_id": I, "title": S, "due_date": TIME, "is_done": B, "description": S, "parent": S,
+    },
+    personal="title description",
+)
+ACTUAL_APPOINTMENTS = _table(
+    "actual_appointments",
+    "target_id",
+    "a meeting as the target tells it; attendees is their number; owner_id is null where the target does not tell it",
+    {
+        "target_id": I, "owner_id": I, "title": S, "from_date": TIME, "end_date": TIME, "description": S,
+        "time_zone": S, "attendees": I, "parent": S,
+    },
+    personal="title description",
+)
+ACTUAL_SALES_ACTIVITIES = _table(
+    "actual_sales_activities",
+    "target_id",
+    "a dated entry of the history as the target tells it; activity_type is the internal name of its type",
+    {
+        "target_id": I, "owner_id": I, "activity_type": S, "title": S, "start_date": TIME, "end_date": TIME, "notes": S,
+        "parent": S,
+    },
+    personal="title notes",
+)
+ACTUAL_NOTES = _table(
+    "actual_notes",
+    "target_id",
+    "a note on a record that should have one",
+    {"target_id": I, "description": S, "parent": S},
+    personal="description",
+)
+ACTUAL_LISTS = _table("actual_lists", "target_id", "a contact list of the target", {"target_id": I, "name": S})
+ACTUAL_LIST_MEMBERS = _table(
+    "actual_list_members",
+    "list_id contact_id",
+    "a contact in one of the lists that were loaded, both as target ids",
+    {"list_id": I, "contact_id": I},
+)
+ACTUAL_DOCUMENTS = _table(
+    "actual_documents",
+    "kind target_id",
+    "a file or link on a record that should have one; sha256 of the bytes the target serves, null where it serves none",
+    {
+        "kind": S, "target_id": I, "name": S, "url": S, "size_bytes": I, "sha256": S, "parent": S,
+    },
+    personal="name url",
+)
+HISTORY_CLASSES = _table(
+    "history_classes",
+    "module source_id",
+    "every record of the history in exactly one class: loaded, missing, duplicated, or rejected by the target",
+    {"module": S, "source_id": S, "class": S, "target_id": I, "reason": S},
+)
+HISTORY_TARGET_ONLY = _table(
+    "history_target_only",
+    "module target_id",
+    "a target record of the history that is not the one place of a loaded one: copy (of source_id), unexpected (on a"
+    " record that was loaded), or foreign (on others)",
+    {"module": S, "target_id": I, "class": S, "source_id": S},
+)
+MEMBER_CLASSES = _table(
+    "member_classes",
+    "list_key contact_id",
+    "every membership in exactly one class: found, missing or extra; an extra contact of nobody's is target:<id>",
+    {"list_key": S, "contact_id": S, "class": S, "reason": S},
+)
+HISTORY_DIFFERENCES = _table(
+    "history_differences",
+    "module source_id field",
+    "a field of a history record whose value in the target is not the loaded one; kind is missing, changed or extra",
+    {"module": S, "source_id": S, "target_id": I, "field": S, "kind": S, "expected": S, "actual": S},
+    personal="expected actual",
+)
+HISTORY_FIDELITY = _table(
+    "history_fidelity",
+    "module field",
+    "per field of the history: values compared, equal, different",
+    {"module": S, "field": S, "compared": I, "equal": I, "different": I},
+)
+HISTORY_CLASS_BALANCE = _table(
+    "history_class_balance",
+    "module",
+    "the records of the history beside the sum of their classes; unaccounted is the difference; different are records"
+    " with at least one differing field",
+    {
+        "module": S, "normalized": I, "loaded": I, "missing": I, "duplicated": I, "rejected": I, "unexpected": I,
+        "different": I, "unaccounted": I,
+    },
+)
+HISTORY_CHAIN = _table(
+    "history_chain",
+    "entity",
+    "per kind of history in the source: rows extracted, and how many of them stand in the target, were rejected, skipped"
+    " by decision, or lost (their carrier is missing)",
+    {
+        "entity": S, "extracted": I, "found": I, "rejected": I, "skipped": I, "lost": I, "unaccounted": I,
+    },
+)
+INSTANTS = _table(
+    "instants",
+    "entity source_id",
+    "the instant of a source activity, event, e-mail or message beside the one the target record that carries it shows;"
+    " equal to the second, which is what the target keeps; source_id as in `carried`",
+    {
+        "entity": S, "source_id": S, "carrier_module": S, "target_id": I, "expected": TIME, "found": TIME,
+        "is_equal": B,
+    },
+)
+INSTANT_BALANCE = _table(
+    "instant_balance",
+    "entity",
+    "per kind of history: instants compared with the source, equal, different",
+    {"entity": S, "compared": I, "equal": I, "different": I},
+)
 CLASSES = _table(
     "classes",
     "entity source_id",
-    "every source record in exactly one class: loaded, merged, excluded, rejected, missing, duplicated",
-    {"entity": S, "source_id": S, "class": S, "target_id": I, "reason": S},
+    "every source record in exactly one class: loaded, merged, excluded, rejected, missing, duplicated; module is where"
+    " in the target target_id is",
+    {"entity": S, "source_id": S, "class": S, "module": S, "target_id": I, "reason": S},
 )
 TARGET_ONLY = _table(
     "target_only",
@@ -791,8 +950,8 @@ AUTOMATION_CHECK = _table(
 SEGMENT_GUIDE = _table(
     "segment_guide",
     "segment_id",
-    "one segment to rebuild as a filter, with its size on the day of the move",
-    {"segment_id": S, "name": S, "description": S, "members": I},
+    "one segment to rebuild as a filter, with its size on the day of the move and the list its members stand in",
+    {"segment_id": S, "name": S, "description": S, "members": I, "list_name": S, "in_list": I},
 )
 OPEN_ITEMS = _table(
     "open_items",
@@ -803,6 +962,8 @@ OPEN_ITEMS = _table(
 MOVED = _table(
     "moved",
     "object",
-    "per object of the source: what moved, what did not, and why",
-    {"object": S, "in_source": I, "in_target": I, "not_moved": I, "why": S},
+    "per object of the source: what moved, what did not, and why; in what it stands, what is kept, and what is lossy",
+    {
+        "object": S, "in_source": I, "in_target": I, "not_moved": I, "why": S, "carrier": S, "kept": S, "lossy": S,
+    },
 )

@@ -36,6 +36,6 @@ def _limits(target: config.Target) -> dict[str, int]:
     plan = plans.plan(target.plan)
     limits = {
         "hour": target.requests_per_hour or plan.requests_per_hour,
-        "minute": plan.requests_per_minute,
+        "minute": target.requests_per_minute or plan.requests_per_minute,
     }
     return {window: int(calls) for window, calls in limits.items() if calls}

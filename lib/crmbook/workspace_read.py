@@ -12,23 +12,45 @@ import polars as pl
 
 from crmbook import csvfiles, tables
 from crmbook.errors import DataError
+from crmbook.phases import edition as editions
 from crmbook.vendors.freshsales import Freshsales
 
-MODULES: Final = ("contacts", "sales_accounts", "deals")
 _Row = dict[str, Any]
 
 
 def read(client: Freshsales) -> dict[str, pl.DataFrame]:
-    """The tables target_fields, target_owners, target_stages, target_statuses, target_currencies by name."""
+    """The tables target_fields, _owners, _stages, _statuses, _currencies and _activity_types by name."""
     return {
         "target_fields": _fields(client),
-        "target_owners": _table(tables.TARGET_OWNERS, "owners", client.selector("owners"), _owner),
+        "target_owners": owners(client),
         "target_stages": _stages(client.pipelines()),
         "target_statuses": _statuses(client),
         "target_currencies": _table(
             tables.TARGET_CURRENCIES, "currencies", client.selector("currencies"), _currency
         ),
+        "target_activity_types": _table(
+            tables.TARGET_ACTIVITY_TYPES,
+            "sales_activity_types",
+            client.selector("sales_activity_types"),
+            _activity_type,
+        ),
     }
+
+
+def owners(client: Freshsales) -> pl.DataFrame:
+    """TARGET_OWNERS: the tenant's users as they are now."""
+    return _table(tables.TARGET_OWNERS, "owners", client.selector("owners"), _owner)
+
+
+def lists(client: Freshsales, earlier: pl.DataFrame) -> pl.DataFrame:
+    """EXISTING_LISTS; *earlier* is the crosswalk of earlier runs, which tells the lists they made."""
+    rows = [row for page in client.pages("lists") for row in page]
+    there = _table(tables.EXISTING_LISTS, "lists", rows, _list)
+    made = earlier.filter(pl.col("entity") == "list").select("source_id", list_id="target_id")
+    return tables.conform(
+        there.drop("source_id").join(made, on="list_id", how="left", maintain_order="left"),
+        tables.EXISTING_LISTS,
+    )
 
 
 def write_checklist(path: Path, checklist: pl.DataFrame) -> None:
@@ -41,7 +63,7 @@ def write_checklist(path: Path, checklist: pl.DataFrame) -> None:
 
 def _fields(client: Freshsales) -> pl.DataFrame:
     rows = []
-    for module in MODULES:
+    for module in editions.of(client.edition.name).modules.values():
         shaped = [_shaped(_field, row, f"{module} fields") for row in client.fields(module)]
         rows += [row | {"module": module} for row in shaped if row["api_name"]]
     frame = pl.DataFrame(rows, schema=tables.TARGET_FIELDS.columns)
@@ -96,7 +118,7 @@ def _stage(row: _Row) -> _Row:
 
 def _statuses(client: Freshsales) -> pl.DataFrame:
     """Empty on an edition without lifecycle stages."""
-    if "leads" in client.edition.modules:
+    if not editions.of(client.edition.name).has_lifecycles:
         return tables.TARGET_STATUSES.empty()
     stages = {row.get("id"): row for row in client.selector("lifecycle_stages") if not row.get("disabled")}
     statuses = [row for row in client.selector("contact_statuses") if row.get("lifecycle_stage_id") in stages]
@@ -124,6 +146,21 @@ def _currency(row: _Row) -> _Row:
         "is_active": row.get("is_active") is not False,
         "is_base": row.get("currency_type") == 1,
     }
+
+
+def _activity_type(row: _Row) -> _Row:
+    position = row.get("position")
+    return {
+        "type_id": int(row["id"]),
+        "name": str(row["name"]),
+        "internal_name": str(row["internal_name"]),
+        "is_default": row.get("is_default") is not False,
+        "position": None if position is None else int(position),
+    }
+
+
+def _list(row: _Row) -> _Row:
+    return {"list_id": int(row["id"]), "name": str(row["name"]), "source_id": None}
 
 
 def _table(

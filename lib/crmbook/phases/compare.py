@@ -1,6 +1,6 @@
 """Does every field of every loaded record say in the target what was loaded?
 
-In: per entity the normalized records, the records as the target tells them, and where each one was found
+In: per place the normalized records, the records as the target tells them, and where each one was found
 (`tables.CLASSES`). Out: DIFFERENCES and FIELD_FIDELITY. Keys are joined, columns are compared whole; only rows
 that look different are looked at closely. A difference is what a person would call one: order and repetition in
 tags and choices, case in e-mails and an unset checkbox are none. Of a record that was in the target before
@@ -15,9 +15,9 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.errors import UpstreamError
+from crmbook.phases.edition import LEAD, MODULES, source_entity
 from crmbook.phases.target_ids import NO_ID, TargetIds
 
-MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "deal": "deals"}
 LOCATED: Final = ("loaded", "duplicated")
 MARK: Final = "cf_usercom_original_id"
 _ACTUAL: Final = "actual:"
@@ -45,43 +45,47 @@ def compare(
     """
     What the target says otherwise, per entity (company, contact, deal), field and record.
 
-    *normalized* and *actual* are keyed by entity. Records that are missing are in *classes*, not here. The
+    *normalized* and *actual* are keyed by place: the entities, and lead, which the fidelity keeps apart from contact
+    because it has other fields. Records that are missing are in *classes*, not here. The
     source id a record carries is compared like any field, as `cf_usercom_original_id`.
 
     Raises:
         UpstreamError: a field of the target is of another type than the one that was loaded.
     """
     parts = []
-    for entity in MODULES:
-        where = located(classes, crosswalk, entity)
-        ours, theirs = _side_by_side(normalized[entity], actual[entity], where)
-        parts.append(_entity(entity, expected(entity, ours, ids), theirs, ids.labels))
+    for place, frame in normalized.items():
+        where = located(classes, crosswalk, place)
+        ours, theirs = _side_by_side(frame, actual[place], where)
+        parts.append(_entity(place, expected(place, ours, ids), theirs, ids.labels))
     differences = pl.concat([tables.DIFFERENCES.empty(), *(d for d, _ in parts)])
+    differences = differences.with_columns(entity=source_entity())
     fidelity = pl.concat([tables.FIELD_FIDELITY.empty(), *(f for _, f in parts)])
     return Comparison(
         tables.conform(differences, tables.DIFFERENCES), tables.conform(fidelity, tables.FIELD_FIDELITY)
     )
 
 
-def located(classes: pl.DataFrame, crosswalk: pl.DataFrame, entity: str) -> pl.DataFrame:
-    """source_id, target_id and `is_matched` of the records of *entity* that are in the target."""
-    found = classes.filter((pl.col("entity") == entity) & pl.col("class").is_in(LOCATED))
-    origin = crosswalk.filter((pl.col("entity") == entity) & (pl.col("origin") == "matched"))
+def located(classes: pl.DataFrame, crosswalk: pl.DataFrame, place: str) -> pl.DataFrame:
+    """source_id, target_id and `is_matched` of the records that are in the target at *place*."""
+    found = classes.filter((pl.col("module") == MODULES[place]) & pl.col("class").is_in(LOCATED))
+    origin = crosswalk.filter((pl.col("entity") == place) & (pl.col("origin") == "matched"))
     return found.select("source_id", "target_id").join(
         origin.select("source_id", is_matched=pl.lit(value=True)), on="source_id", how="left"
     ).with_columns(pl.col("is_matched").fill_null(value=False))  # fmt: skip
 
 
-def expected(entity: str, normalized: pl.DataFrame, ids: TargetIds) -> pl.DataFrame:
+def expected(place: str, normalized: pl.DataFrame, ids: TargetIds) -> pl.DataFrame:
     """
     *normalized*, row by row, under the column names of the `actual_*` table.
 
     Agents, stages, lifecycles and currencies are ids of the tenant; `is_closed` tells a deal in a closed stage.
     """
     base = normalized.with_columns(owner_id=ids.owner_id(pl.col("owner_agent_id"))).drop("owner_agent_id")
-    if entity == "contact":
+    if place == LEAD:
+        return base.drop("split", "lifecycle", "external_id")
+    if place == "contact":
         return base.with_columns(ids.lifecycle_ids(pl.col("lifecycle"))).drop("split", "lifecycle")
-    if entity == "deal":
+    if place == "deal":
         keys = ["pipeline_id", "stage_id"]
         placed = base.select(keys).join(ids.stages, on=keys, how="left", maintain_order="left").drop(keys)
         placed = placed.with_columns(pl.col("deal_pipeline_id", "deal_stage_id").fill_null(NO_ID))

@@ -1,68 +1,71 @@
-"""What moved, what did not and why, and what is left for whom to do?
+"""What is left for whom to do after the move?
 
-In: the balances of 06 and the decisions behind them. Out: MOVED, OPEN_ITEMS, SEGMENT_GUIDE, AUTOMATIONS and
-AUTOMATION_CHECK: the tables of the customer's report. Invariant: in source = in target + not moved, per object,
-and every part that did not move says why.
+In: the findings of 06, the decisions behind them, and the customer's inventory of automations. Out: OPEN_ITEMS,
+SEGMENT_GUIDE, AUTOMATIONS and AUTOMATION_CHECK: what the customer's report tells beside `moved`. Invariant: every finding is
+counted in exactly one item, with somebody to settle it and what to do.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases.wording import worded
 
 OBJECTS: Final = {"company": "companies", "contact": "contacts", "deal": "deals"}
-_IN_TARGET: Final = ("loaded", "duplicated")
-# inventory entity: why none of it is in the target
-NOT_MOVED: Final = {
-    "activities": "not loaded by this workbook",
-    "conversations": "not loaded by this workbook",
-    "lists": "not loaded by this workbook",
-    "segments": "Freshsales keeps no definitions a program could write; rebuild them from the segment guide",
-    "campaigns": "no interface of Freshsales takes campaigns or e-mail templates",
-}
 _WHO_CUSTOMER: Final = "customer"
 _WHO_ADMIN: Final = "Freshsales admin"
 _WHO_ANALYST: Final = "migration analyst"
+_PLURALS: Final = {
+    **OBJECTS,
+    "deal_stage": "deal stages",
+    "activity": "activities",
+    "email": "e-mails",
+    "event": "events",
+    "conversation": "conversations",
+    "message": "messages",
+    "membership": "list memberships",
+    "file": "files",
+    "link": "document links",
+}
+_LOSSES: Final = {
+    "rounded": "rounded",
+    "truncated": "shortened",
+    "collapsed": "kept as text only",
+    "shifted": "shifted",
+    "dropped": "not carried",
+}
+_OF_RECORDS: Final = {"collapsed": "that gave way to another value"}
+# non-blocking reject rules a person should look at
+_REVIEWED: Final = ("tag_over_40", "tags_several", "attendee_unresolved")
 
 
-def moved(
-    *,
-    classes: pl.DataFrame,
-    inventory: pl.DataFrame,
-    mapping: pl.DataFrame,
-    stages: pl.DataFrame,
-    found_stages: pl.DataFrame,
-    owners: pl.DataFrame,
-    tags: pl.DataFrame,
-    actual: Mapping[str, pl.DataFrame],
-) -> pl.DataFrame:
-    """
-    Per object of the source how many moved and why the rest did not; MOVED.
+@dataclass(frozen=True)
+class Findings:
+    """The findings of 06 by the names of its tables, those of the history after those of the records."""
 
-    *found_stages* and *owners* are the frames of `TargetIds`; *actual* is keyed by entity. A merged record counts as
-    not moved: it lives on in another one. `in_source` is null where the source does not tell.
-    """
-    rows = [
-        *(_records(entity, name, classes) for entity, name in OBJECTS.items()),
-        _custom_properties(mapping),
-        _stages(stages, found_stages),
-        _part("owners", owners.height, owners.filter(~pl.col("is_fallback")).height, _owner_reasons(owners)),
-        _tags(tags, actual),
-        *_unmoved(inventory),
-    ]
-    return tables.conform(pl.DataFrame(rows, schema=tables.MOVED.columns), tables.MOVED)
+    classes: pl.DataFrame
+    target_only: pl.DataFrame
+    link_classes: pl.DataFrame
+    differences: pl.DataFrame
+    history_classes: pl.DataFrame
+    history_target_only: pl.DataFrame
+    member_classes: pl.DataFrame
+    history_differences: pl.DataFrame
+    instants: pl.DataFrame
+    actual_documents: pl.DataFrame
 
 
 def open_items(
     *,
+    findings: Findings,
     owner_queue: pl.DataFrame,
-    classes: pl.DataFrame,
-    target_only: pl.DataFrame,
-    link_classes: pl.DataFrame,
-    differences: pl.DataFrame,
+    rejects: pl.DataFrame,
+    carried: pl.DataFrame,
     loss: pl.DataFrame,
+    list_plan: pl.DataFrame,
     automations: pl.DataFrame,
     automation_check: pl.DataFrame,
     segments: pl.DataFrame,
@@ -70,25 +73,50 @@ def open_items(
     """Everything a person still has to do, for how many records, and who; OPEN_ITEMS."""
     rows = [
         *_owner_items(owner_queue),
-        *_record_items(classes, target_only),
-        *_finding_items(link_classes, differences),
+        *_record_items(findings.classes, findings.target_only),
+        *_finding_items(findings.link_classes, findings.differences),
+        *_history_items(findings),
+        *_left_items(carried),
+        *_review_items(rejects, list_plan),
         *_loss_items(loss),
         *_rebuild_items(automations, automation_check, segments),
-        {
-            "item": "Workflows, e-mail and sequences are off",
-            "records": None,
-            "who": _WHO_ADMIN,
-            "action": "switch them on again after the sign-off",
-        },
+        _item(
+            "Workflows, e-mail and sequences are off",
+            None,
+            _WHO_ADMIN,
+            "switch them on again after the sign-off",
+        ),
     ]
     return tables.conform(pl.DataFrame(rows, schema=tables.OPEN_ITEMS.columns), tables.OPEN_ITEMS)
 
 
-def segment_guide(segments: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    """The segments to rebuild as filters, with the members counted in the extract; SEGMENT_GUIDE."""
+def segment_guide(
+    segments: pl.DataFrame, members: pl.DataFrame, lists: pl.DataFrame, member_classes: pl.DataFrame
+) -> pl.DataFrame:
+    """
+    The segments to rebuild as filters; SEGMENT_GUIDE.
+
+    `members` are counted in the extract, `in_list` in the target list (*lists*, `tables.LISTS_TARGET`) made of the segment;
+    merged and rejected contacts make the difference. No list: null.
+    """
     counts = members.group_by("segment_id").agg(members=pl.len().cast(pl.Int64))
-    guide = segments.join(counts, on="segment_id", how="left").with_columns(pl.col("members").fill_null(0))
-    return tables.conform(guide.select(list(tables.SEGMENT_GUIDE.columns)), tables.SEGMENT_GUIDE)
+    found = (
+        member_classes.filter(pl.col("class") == "found")
+        .group_by("list_key")
+        .agg(found=pl.len().cast(pl.Int64))
+    )
+    made = lists.select(list_key="source_id", list_name="name")
+    guide = (
+        segments.with_columns(list_key=pl.format("segment:{}", "segment_id"))
+        .join(counts, on="segment_id", how="left")
+        .join(made, on="list_key", how="left")
+        .join(found, on="list_key", how="left")
+    )
+    counted = guide.with_columns(
+        pl.col("members").fill_null(0),
+        in_list=pl.when(pl.col("list_name").is_not_null()).then(pl.col("found").fill_null(0)),
+    )
+    return tables.conform(counted.select(list(tables.SEGMENT_GUIDE.columns)), tables.SEGMENT_GUIDE)
 
 
 def automations(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -112,77 +140,7 @@ def automation_check(automations: pl.DataFrame, active_automations: int) -> pl.D
     )
 
 
-def _part(name: str, in_source: int, in_target: int, why: str) -> dict[str, Any]:
-    return {
-        "object": name,
-        "in_source": in_source,
-        "in_target": in_target,
-        "not_moved": in_source - in_target,
-        "why": why,
-    }
-
-
-def _counted(reasons: pl.DataFrame, *columns: str) -> str:
-    """`3 excluded: chat_only, 1 merged` from one row per thing that did not move, the most frequent first."""
-    counts = (
-        reasons.group_by(columns).len().sort(["len", *columns], descending=[True, *(False for _ in columns)])
-    )
-    return ", ".join(
-        f"{number} {': '.join(str(p) for p in parts if p)}" for *parts, number in counts.iter_rows()
-    )
-
-
-def _records(entity: str, name: str, classes: pl.DataFrame) -> dict[str, Any]:
-    mine = classes.filter(pl.col("entity") == entity)
-    rest = mine.filter(~pl.col("class").is_in(_IN_TARGET))
-    # "into 4711 (duplicate_email)" is told per record in the table; the report counts
-    plain = rest.with_columns(
-        reason=pl.when(pl.col("class") == "merged")
-        .then(pl.lit("lives on in another record"))
-        .otherwise("reason")
-    )
-    return _part(name, mine.height, mine.height - rest.height, _counted(plain, "class", "reason"))
-
-
-def _custom_properties(mapping: pl.DataFrame) -> dict[str, Any]:
-    properties = mapping.filter(pl.col("source_field").str.starts_with("p_"))
-    is_carried = (pl.col("decision") != "skip") & (pl.col("target_field") != "")
-    rest = properties.filter(~is_carried)
-    return _part(
-        "custom properties", properties.height, properties.height - rest.height, _counted(rest, "reason")
-    )
-
-
-def _stages(stages: pl.DataFrame, found: pl.DataFrame) -> dict[str, Any]:
-    own = stages.filter(~pl.col("is_added").fill_null(value=False))
-    there = own.join(found.filter(pl.col("deal_stage_id") >= 0), on=["pipeline_id", "stage_id"], how="semi")
-    why = "" if there.height == own.height else "no such stage in the target"
-    return _part("deal stages", own.height, there.height, why)
-
-
-def _owner_reasons(owners: pl.DataFrame) -> str:
-    return _counted(owners.filter("is_fallback"), "reason")
-
-
-def _tags(tags: pl.DataFrame, actual: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    used = pl.concat([frame.select("tags") for frame in actual.values()]).explode("tags", empty_as_null=True)
-    there = tags.filter(pl.col("name").str.strip_chars().is_in(used["tags"].drop_nulls().unique().implode()))
-    why = "" if there.height == tags.height else "on no record that moved"
-    return _part("tags", tags.height, there.height, why)
-
-
-def _unmoved(inventory: pl.DataFrame) -> list[dict[str, Any]]:
-    rows = []
-    for entity, distinct, available in inventory.select("entity", "distinct", "available").iter_rows():
-        if entity in NOT_MOVED and available:
-            rows.append(_part(entity, distinct, 0, NOT_MOVED[entity] if distinct else ""))
-        elif entity in NOT_MOVED:
-            why = "the source does not list them"
-            rows.append({"object": entity, "in_source": None, "in_target": 0, "not_moved": None, "why": why})
-    return rows
-
-
-def _item(item: str, records: int, who: str, action: str) -> dict[str, Any]:
+def _item(item: str, records: int | None, who: str, action: str) -> dict[str, Any]:
     return {"item": item, "records": records, "who": who, "action": action}
 
 
@@ -191,25 +149,32 @@ def _owner_items(queue: pl.DataFrame) -> list[dict[str, Any]]:
         records=(pl.col("contacts") + pl.col("deals")).sum(), agents=pl.len()
     )
     return [
-        _item(f"{agents} owners: {reason}", records, _WHO_ADMIN, "give them an active user, then reassign")
+        _item(
+            f"{agents} {'owner' if agents == 1 else 'owners'}: {reason}",
+            records,
+            _WHO_ADMIN,
+            "give them an active user, then reassign",
+        )
         for reason, records, agents in counts.sort("reason").iter_rows()
     ]
 
 
 def _record_items(classes: pl.DataFrame, target_only: pl.DataFrame) -> list[dict[str, Any]]:
-    left = classes.filter(pl.col("class").is_in(["rejected", "excluded", "missing", "duplicated"]))
+    left = classes.filter(pl.col("class").is_in(list(_DECISIONS)))
     plain = left.with_columns(
-        pl.col("reason").str.replace(r"^in \d+ target records$", "in several target records")
+        pl.col("reason")
+        .str.replace(r"^in \d+ target records$", "in several target records")
+        .str.replace(r"^into \S+ ", "merged ")
     )
-    plain = plain.with_columns(pl.col("reason").str.replace(r"^into \S+ ", "merged "))
     rows = []
     for entity, name, reason, number in _by(plain, "entity", "class", "reason"):
         who, action = _DECISIONS[name]
-        rows.append(_item(f"{OBJECTS[entity]} {name}: {reason}", number, who, action))
+        told = ": ".join(filter(None, (f"{OBJECTS[entity]} {name}", worded(reason))))
+        rows.append(_item(told, number, who, action))
     for module, number in _by(target_only.filter(pl.col("class") == "unexpected"), "module"):
         action = "find out who made them; delete the copies"
         rows.append(_item(f"{module} nobody loaded", number, _WHO_ANALYST, action))
-    return rows
+    return _summed(rows)
 
 
 def _finding_items(link_classes: pl.DataFrame, differences: pl.DataFrame) -> list[dict[str, Any]]:
@@ -225,15 +190,66 @@ def _finding_items(link_classes: pl.DataFrame, differences: pl.DataFrame) -> lis
     ]  # fmt: skip
 
 
+def _history_items(found: Findings) -> Iterator[dict[str, Any]]:
+    lost = found.history_classes.filter(pl.col("class").is_in(list(_DECISIONS)))
+    for module, name, reason, number in _by(lost, "module", "class", "reason"):
+        yield _item(f"{_module(module)} {name}: {worded(reason)}", number, *_DECISIONS[name])
+    strange = found.history_target_only.filter(pl.col("class") == "unexpected")
+    for module, number in _by(strange, "module"):
+        yield _item(f"{_module(module)} nobody loaded", number, _WHO_ANALYST, "find out who made them")
+    look = "look the records up and correct them in the target"
+    wrong = found.member_classes.filter(pl.col("class") != "found")
+    for name, number in _by(wrong, "class"):
+        yield _item(f"list members {name}", number, _WHO_ANALYST, look)
+    for module, field, number in _by(found.history_differences, "module", "field"):
+        yield _item(f"{_module(module)}: {field} differs", number, _WHO_ANALYST, look)
+    for entity, number in _by(found.instants.filter(~pl.col("is_equal")), "entity"):
+        yield _item(f"{_PLURALS[entity]}: another instant than in the source", number, _WHO_ANALYST, look)
+    unread = found.actual_documents.filter((pl.col("kind") == "document") & pl.col("sha256").is_null()).height
+    if unread:
+        action = "open some of them; the target did not serve their bytes to compare"
+        yield _item("files whose bytes were not compared", unread, _WHO_ANALYST, action)
+
+
+def _left_items(carried: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """One item per kind of history; the reasons are counted under what moved, messages stay behind with their talk."""
+    left = carried.filter((pl.col("state") == "rejected") & (pl.col("entity") != "message"))
+    for entity, number in _by(left, "entity"):
+        action = "accept that they stay behind; the reasons stand under what moved"
+        yield _item(f"{_PLURALS[entity]} not moved", number, _WHO_CUSTOMER, action)
+
+
+def _review_items(rejects: pl.DataFrame, list_plan: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    noticed = rejects.filter(~pl.col("is_blocking") & pl.col("rule").is_in(_REVIEWED))
+    for entity, rule, number in _by(noticed.unique(["entity", "source_id", "rule"]), "entity", "rule"):
+        yield _item(
+            f"{_PLURALS[entity]} with {worded(rule).removeprefix('with ')}",
+            number,
+            _WHO_CUSTOMER,
+            "review them",
+        )
+    renamed = list_plan.filter("is_renamed").height
+    if renamed:
+        yield _item(
+            "lists under another name, because names clash", renamed, _WHO_CUSTOMER, "tell who uses them"
+        )
+
+
 def _loss_items(loss: pl.DataFrame) -> list[dict[str, Any]]:
     """One item per entity and kind; which field lost how much is LOSS itself."""
     sums = loss.group_by("entity", "kind").agg(pl.len().alias("fields"), values=pl.col("records").sum())
+    action = "accept the loss or change the mapping"
+    told = {
+        entity: _LOSSES | ({} if entity in _PLURALS.keys() - OBJECTS.keys() else _OF_RECORDS)
+        for entity in sums["entity"]
+    }
     return [
         _item(
-            f"{entity}: values {kind} in {fields} fields",
+            f"{_PLURALS.get(entity, entity)}: values {told[entity].get(kind, kind)}, in {fields}"
+            f" {'field' if fields == 1 else 'fields'}",
             values,
             _WHO_CUSTOMER,
-            "accept the loss or change the mapping",
+            action,
         )
         for entity, kind, fields, values in sums.sort("entity", "kind").iter_rows()
     ]
@@ -255,6 +271,19 @@ def _rebuild_items(
         action = "rebuild them as contact filters from the segment guide"
         rows.append(_item("segments to rebuild", segments.height, _WHO_CUSTOMER, action))
     return rows
+
+
+def _summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """*rows* with each item once: two rules may read the same in words."""
+    made: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = made.setdefault(row["item"], row | {"records": 0})
+        known["records"] += row["records"]
+    return list(made.values())
+
+
+def _module(module: str) -> str:
+    return module.replace("_", " ")
 
 
 def _by(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:

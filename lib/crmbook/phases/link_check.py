@@ -12,6 +12,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.phases.compare import located
+from crmbook.phases.edition import LEAD, PLACES
 from crmbook.phases.target_ids import TargetIds
 
 # relation: entity it starts from, entity it leads to
@@ -36,7 +37,7 @@ _PAIR: Final = ["from_target", "to_target"]
 def link_classes(
     *,
     links: pl.DataFrame,
-    contacts: pl.DataFrame,
+    people: Mapping[str, pl.DataFrame],
     classes: pl.DataFrame,
     crosswalk: pl.DataFrame,
     actual: Mapping[str, pl.DataFrame],
@@ -49,20 +50,44 @@ def link_classes(
     `wrong_primary` where the target marks another account of the contact than the first of its `account_ids`.
     An `extra` link names a foreign record as `target:<id>`. What a record that was there before (`origin`
     matched) is linked to beside our records is its own business.
+
+    *people* are the normalized contacts by place. A lead has no link to an account: it names one, and the relation is
+    found where it names the right one; another name is a difference of its field, not an `extra` link.
     """
     parts = []
     for relation, (start, end) in RELATIONS.items():
-        mine = links.filter(pl.col("relation") == relation)
-        start_at = located(classes, crosswalk, start)
-        end_at = located(classes, crosswalk, end) if end else _users(mine, ids)
-        placed = _placed(mine, start_at, end_at)
-        there = _there(relation, actual)
-        if relation == "contact_account":
-            placed = _with_primary(placed, contacts, actual["contact"])
-        parts.append(_judged(placed, there, start, end))
-        if end:
-            parts.append(_extra(relation, placed, there, start_at, end_at))
+        every = links.filter(pl.col("relation") == relation)
+        end_at = located(classes, crosswalk, end) if end else _users(every, ids)
+        for place in (place for place in PLACES[start] if place in actual):
+            mine, start_at = _from(every, place, people), located(classes, crosswalk, place)
+            placed = _placed(mine, start_at, end_at)
+            is_named = (relation, place) == ("contact_account", LEAD)
+            there = _named(placed, people, actual) if is_named else _there(relation, actual[place])
+            if (relation, place) == ("contact_account", "contact"):
+                placed = _with_primary(placed, people[place], actual[place])
+            parts.append(_judged(placed, there, start, end))
+            if end and not is_named:
+                parts.append(_extra(relation, placed, there, start_at, end_at))
     return tables.conform(pl.concat([tables.LINK_CLASSES.empty(), *parts]), tables.LINK_CLASSES)
+
+
+def _from(links: pl.DataFrame, place: str, people: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The *links* that start at *place*; those that start nowhere any more start at the contacts."""
+    if LEAD not in people:
+        return links
+    is_lead = pl.col("kept_from").is_in(people[LEAD]["source_id"].implode()).fill_null(value=False)
+    is_person = pl.col("relation").is_in(["contact_account", "contact_owner"])
+    return links.filter(is_lead & is_person if place == LEAD else ~(is_lead & is_person))
+
+
+def _named(
+    placed: pl.DataFrame, people: Mapping[str, pl.DataFrame], actual: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """from_target and to_target of the leads that name the company they should."""
+    wanted = people[LEAD].select(kept_from="source_id", name="company_name").drop_nulls()
+    shown = actual[LEAD].select(from_target="target_id", name="company_name").drop_nulls()
+    told = placed.join(wanted, on="kept_from").join(shown, on=["from_target", "name"], how="semi")
+    return told.select(_PAIR).drop_nulls().unique()
 
 
 def source_links(contacts: pl.DataFrame, deals: pl.DataFrame) -> dict[str, int]:
@@ -123,10 +148,9 @@ def _placed(links: pl.DataFrame, start_at: pl.DataFrame, end_at: pl.DataFrame) -
     )  # fmt: skip
 
 
-def _there(relation: str, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The target's links of *relation*: from_target, to_target, each pair once."""
-    frame, column = actual[RELATIONS[relation][0]], _COLUMNS[relation]
-    pairs = frame.select(from_target="target_id", to_target=column)
+def _there(relation: str, actual: pl.DataFrame) -> pl.DataFrame:
+    """The target's links of *relation* in the records that start it: from_target, to_target, each pair once."""
+    pairs = actual.select(from_target="target_id", to_target=_COLUMNS[relation])
     if isinstance(pairs.schema["to_target"], pl.List):
         pairs = pairs.explode("to_target", empty_as_null=True)
     return pairs.with_columns(pl.col("to_target").cast(pl.Int64)).drop_nulls().unique()

@@ -2,24 +2,26 @@
 
 In: the normalized records, what the tenant has (03) and what it held before. Out: the plan: one row per
 write, in the order they go out: accounts, contacts with their account links, deals, closing dates of closed
-deals (the vendor stamps today), lifecycle stages (deals move them). Everything here is pure; `apply` writes.
+deals (the vendor stamps today), lifecycle stages (deals move them), then lists, history and documents, which
+hang on those. Everything here is pure; `apply` writes.
 Invariant: each normalized record has exactly one write that creates it or updates the record it matches.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import payloads, resolving
+from crmbook.phases import load_history, payloads, resolving
+from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
+from crmbook.phases.load_history import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
-from crmbook.phases.payloads import canonical, digest, reference
+from crmbook.phases.operations import PRIMARY, Op, numbered, op, primary
+from crmbook.phases.payloads import reference
 from crmbook.phases.resolving import Owners
 
-MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "deal": "deals"}
-PRIMARY: Final = ("create", "update")
 CLOSED: Final = ("Closed Won", "Closed Lost")
 
 _ACCOUNT_COLUMNS: Final = (
@@ -29,9 +31,12 @@ _CONTACT_COLUMNS: Final = (
     "first_name", "last_name", "email", "mobile_number", "work_number", "address", "city", "state", "zipcode",
     "country", "time_zone", "job_title", "facebook", "twitter", "linkedin", "external_id", "tags",
 )  # fmt: skip
+# a lead has no external id (vendor docs)
+_PEOPLE: Final = {
+    "contact": ("contacts", _CONTACT_COLUMNS),
+    LEAD: ("leads", tuple(column for column in _CONTACT_COLUMNS if column != "external_id")),
+}
 _DEAL_COLUMNS: Final = ("name", "amount", "expected_close", "tags")
-
-Op = dict[str, Any]
 
 
 def plan(
@@ -49,49 +54,67 @@ def plan(
     existing: pl.DataFrame,
     capabilities: pl.DataFrame,
     admin_email: str,
+    history: History = NO_HISTORY,
+    target_activity_types: pl.DataFrame | None = None,
+    edition: Edition = SUITE,
 ) -> pl.DataFrame:
     """
     The writes, in order: PLAN.
 
     A record the target already holds (by its mark, a contact's e-mail, an account's name where names are
-    unique) is updated, all others are created. Owners without an active user become the administrator.
+    unique; history, lists and documents by what an earlier run wrote) is updated, all others are created.
+    Owners without an active user become the administrator.
 
     Raises:
-        UpstreamError: a stage, currency, lifecycle stage, field or choice is not in the target, the
-            administrator is not an active user, a link points to a record that is not loaded, or a record
-            does not carry its source id.
+        UpstreamError: a stage, currency, lifecycle stage, field, choice or activity type is not in the
+            target, a list's name is taken there, the administrator is not an active user, a link points to
+            a record that is not loaded, or a record does not carry its source id.
     """
     known = dict(capabilities.select("capability", "value").iter_rows())
+    people = edition.placed(contacts, existing)
+    records = {
+        "sales_accounts": (sales_accounts, _ACCOUNT_COLUMNS),
+        "deals": (deals, _DEAL_COLUMNS),
+    } | {_PEOPLE[place][0]: (frame, _PEOPLE[place][1]) for place, frame in people.items()}
     shapes = {
         module: payloads.shape(frame, module, plain=plain, target_fields=target_fields, capabilities=known)
-        for module, frame, plain in (
-            ("sales_accounts", sales_accounts, _ACCOUNT_COLUMNS),
-            ("contacts", contacts, _CONTACT_COLUMNS),
-            ("deals", deals, _DEAL_COLUMNS),
-        )
+        for module, (frame, plain) in records.items()
     }
     users = resolving.owner_ids(owners, target_owners, admin_email)
-    found = match(existing, sales_accounts=sales_accounts, contacts=contacts, deals=deals, capabilities=known)
+    found = match(existing, sales_accounts=sales_accounts, people=people, deals=deals, capabilities=known)
     statuses = resolving.status_ids(contacts, target_statuses)
     placed = resolving.placed_deals(deals, stages, target_stages, target_currencies)
-    resolving.check_links(sales_accounts, contacts, deals)
+    leads = with_company(people.get(LEAD, contacts.clear()), sales_accounts)
+    resolving.check_links(sales_accounts, people, deals)
     resolving.check_marks(sales_accounts, contacts, deals)
+    types = tables.TARGET_ACTIVITY_TYPES.empty() if target_activity_types is None else target_activity_types
+    loaded = {"company": sales_accounts, **people, "deal": deals}
+    history = history.on_leads(leads)
     ops = [
         *_account_ops(sales_accounts, shapes["sales_accounts"], users, found["company"]),
-        *_contact_ops(contacts, shapes["contacts"], users, found["contact"], statuses),
+        *_contact_ops(people["contact"], shapes["contacts"], users, found["contact"], statuses),
+        *_lead_ops(leads, shapes.get("leads"), users, found.get(LEAD, {})),
         *_deal_ops(placed, shapes["deals"], users, found["deal"]),
         *_close_ops(placed),
         *_lifecycle_ops(contacts, deals, statuses),
+        *load_history.ops(history, loaded=loaded, owners=users, types=types, existing=existing),
     ]
-    return _numbered(ops)
+    return numbered(ops)
 
 
 def coverage(
-    planned: pl.DataFrame, *, sales_accounts: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame
+    planned: pl.DataFrame,
+    *,
+    sales_accounts: pl.DataFrame,
+    contacts: pl.DataFrame,
+    deals: pl.DataFrame,
+    history: History = NO_HISTORY,
 ) -> pl.DataFrame:
     """Per entity: normalized rows beside the plan's creates and updates of them; COVERAGE."""
-    rows = []
-    for entity, frame in (("company", sales_accounts), ("contact", contacts), ("deal", deals)):
+    planned = planned.with_columns(entity=source_entity())
+    rows = [load_history.membership_coverage(planned, history.list_members)]
+    records = {"company": sales_accounts, "contact": contacts, "deal": deals} | history.records()
+    for entity, frame in records.items():
         writes = planned.filter((pl.col("entity") == entity) & pl.col("action").is_in(PRIMARY))
         covered = writes["source_id"].unique()
         rows.append(
@@ -110,7 +133,7 @@ def forecast(planned: pl.DataFrame, limits_by_plan: Mapping[str, int]) -> pl.Dat
     """
     Calls and hours at each plan's hourly quota; FORECAST, with the row `total` per plan.
 
-    An update is two calls, because the record is read before it is changed.
+    An update is two calls, because the record is read before it is changed; up to 100 members of a list are one.
     """
     calls = planned.group_by("entity").agg(
         calls=(pl.len() + (pl.col("action") == "update").sum()).cast(pl.Int64)
@@ -165,7 +188,7 @@ def _account_ops(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
 ) -> Iterator[Op]:
     for row in frame.sort("source_id").iter_rows(named=True):
-        yield _primary("company", row, found, shape.body(row, owner_id=owners[row["owner_agent_id"]]))
+        yield primary("company", row["source_id"], found, shape.body(row, owner_id=owners[row["owner_agent_id"]]))
 
 
 def _contact_ops(
@@ -185,7 +208,18 @@ def _contact_ops(
             "sales_accounts": accounts,
             **statuses[row["lifecycle"]],
         }
-        yield _primary("contact", row, found, shape.body(row, **extra))
+        needs = [f"company:{account}" for account in row["account_ids"] or []]
+        yield primary("contact", row["source_id"], found, shape.body(row, **extra), needs=needs)
+
+
+def _lead_ops(
+    frame: pl.DataFrame, shape: payloads.Shape | None, owners: Owners, found: Mapping[str, int]
+) -> Iterator[Op]:
+    """A lead is not linked to its account: it names it, and a conversion finds the account by that name."""
+    for row in frame.sort("source_id").iter_rows(named=True) if shape else ():
+        company = {"name": row["company_name"]} if row["company_name"] else None
+        body = shape.body(row, owner_id=owners[row["owner_agent_id"]], company=company)
+        yield primary(LEAD, row["source_id"], found, body)
 
 
 def _deal_ops(
@@ -200,13 +234,15 @@ def _deal_ops(
             "sales_account_id": reference("company", row["account_id"]) if row["account_id"] else None,
             "contacts_added_list": [reference("contact", contact) for contact in row["contact_ids"] or []],
         }
-        yield _primary("deal", row, found, shape.body(row, **extra))
+        needs = [f"contact:{contact}" for contact in row["contact_ids"] or []]
+        needs += [f"company:{row['account_id']}"] if row["account_id"] else []
+        yield primary("deal", row["source_id"], found, shape.body(row, **extra), needs=needs)
 
 
 def _close_ops(placed: pl.DataFrame) -> Iterator[Op]:
     closed = placed.filter(pl.col("closed_date").is_not_null() & pl.col("target_forecast").is_in(CLOSED))
     for source_id, closed_date in closed.sort("source_id").select("source_id", "closed_date").iter_rows():
-        yield _op("deal", "close", source_id, {"closed_date": closed_date.isoformat()})
+        yield op("deal", "close", source_id, {"closed_date": closed_date.isoformat()})
 
 
 def _lifecycle_ops(
@@ -215,52 +251,8 @@ def _lifecycle_ops(
     with_deal = (
         deals.select(pl.col("contact_ids").explode(empty_as_null=True)).to_series().drop_nulls().unique()
     )
-    moved = contacts.filter(pl.col("source_id").is_in(with_deal.implode())).sort("source_id")
+    moved = contacts.filter(
+        pl.col("source_id").is_in(with_deal.implode()) & pl.col("lifecycle").is_not_null()
+    ).sort("source_id")
     for source_id, lifecycle in moved.select("source_id", "lifecycle").iter_rows():
-        yield _op("contact", "lifecycle", source_id, dict(statuses[lifecycle]))
-
-
-def _primary(entity: str, row: Mapping[str, Any], found: Mapping[str, int], body: dict[str, Any]) -> Op:
-    target_id = found.get(row["source_id"])
-    return _op(entity, "create" if target_id is None else "update", row["source_id"], body, target_id)
-
-
-def _op(entity: str, action: str, source_id: str, body: dict[str, Any], target_id: int | None = None) -> Op:
-    payload = canonical(body)
-    return {
-        "op_id": f"{entity}:{action}:{source_id}",
-        "entity": entity,
-        "action": action,
-        "source_id": source_id,
-        "target_id": target_id,
-        "payload": payload,
-        "payload_sha256": digest(payload),
-        "needs": _needs(entity, action, source_id, body),
-    }
-
-
-def _needs(entity: str, action: str, source_id: str, body: Mapping[str, Any]) -> list[str]:
-    """The records a write refers to, as `<entity>:<source_id>`; a later write of a record needs its first."""
-    if action not in PRIMARY:
-        return [f"{entity}:{source_id}"]
-    links = [link["id"]["$id"] for link in body.get("sales_accounts", [])]
-    links += [one["$id"] for one in body.get("contacts_added_list", [])]
-    account = body.get("sales_account_id")
-    return sorted({*links, account["$id"]} if account else set(links))
-
-
-def _numbered(ops: list[Op]) -> pl.DataFrame:
-    first = {f"{op['entity']}:{op['source_id']}": op["op_id"] for op in ops if op["action"] in PRIMARY}
-    deals_of: dict[str, list[str]] = {}
-    for op in ops:
-        after = sorted(first[record] for record in op.pop("needs"))
-        if op["action"] == "lifecycle":
-            after += deals_of.get(op["op_id"].replace(":lifecycle:", ":"), [])
-        elif op["entity"] == "deal":
-            for record in (r for r in after if r.startswith("contact:")):
-                entity, _, source_id = record.split(":", 2)
-                deals_of.setdefault(f"{entity}:{source_id}", []).append(op["op_id"])
-        op["after"] = after
-    for seq, op in enumerate(ops, 1):
-        op["seq"] = seq
-    return tables.conform(pl.DataFrame(ops, schema=tables.PLAN.columns), tables.PLAN).sort("seq")
+        yield op("contact", "lifecycle", source_id, dict(statuses[lifecycle]))

@@ -7,6 +7,7 @@ proposals move out of their way. Invariant: every source field has exactly one r
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -79,11 +80,15 @@ def with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame
     return tables.conform(pl.concat([decided, rest]), tables.MAPPING)
 
 
-def custom_fields(mapping: pl.DataFrame, fields: pl.DataFrame) -> pl.DataFrame:
+def custom_fields(
+    mapping: pl.DataFrame,
+    fields: pl.DataFrame,
+    extracted: Mapping[tuple[str, str], list[str]] | None = None,
+) -> pl.DataFrame:
     """
-    The custom fields the target must have for *mapping*, as `tables.CUSTOM_FIELDS`.
+    The custom fields the target must have for *mapping*, as `tables.CUSTOM_FIELDS`; tags have fields of their own.
 
-    Choices are the source's, in alphabetical order. The source id's field exists in every module and is
+    Choices are the source's, in alphabetical order; *extracted* has those of parts of JSON properties. The source id's field exists in every module and is
     unique; fields that structure fills (a deal's status and stage) are there without a decision.
     """
     known = {(r["entity"], r["field"]): r for r in fields.iter_rows(named=True)}
@@ -92,7 +97,8 @@ def custom_fields(mapping: pl.DataFrame, fields: pl.DataFrame) -> pl.DataFrame:
     for row in _carried(mapping).filter(pl.col("target_field").str.starts_with("cf_")).iter_rows(named=True):
         if row["target_field"] != ORIGINAL_ID:
             key = (row["entity"], row["source_field"])
-            rows.append(_field_of(row, known[key], labels.get(key, "")))
+            of_part = {"choices": (extracted or {}).get(key, [])}
+            rows.append(_field_of(row, known.get(key, of_part), labels.get(key, "")))
     made = pl.DataFrame(rows, schema=tables.CUSTOM_FIELDS.columns)
     return tables.conform(
         made.unique(["module", "api_name"], keep="first", maintain_order=True), tables.CUSTOM_FIELDS
@@ -162,11 +168,16 @@ def coverage(mapping: pl.DataFrame, fields: pl.DataFrame, unmapped: pl.DataFrame
     return tables.conform(counted.with_columns(unaccounted=rest), tables.MAPPING_COVERAGE)
 
 
-def effective_hash(mapping: pl.DataFrame, stages: pl.DataFrame, owners: pl.DataFrame) -> str:
+def effective_hash(
+    mapping: pl.DataFrame,
+    stages: pl.DataFrame,
+    owners: pl.DataFrame,
+    history: Mapping[str, pl.DataFrame] | None = None,
+) -> str:
     """
     The sha256 of every decision that changes what is written; the same for any order of rows.
 
-    Confidence, reasons, notes and counts have no say, nor has who decided: a confirmed proposal hashes as
+    *history* has the effective columns of the other plans by name (`planning.Plans.effective`). Confidence, reasons, notes and counts have no say, nor has who decided: a confirmed proposal hashes as
     the proposal did.
     """
     frames = {
@@ -177,6 +188,7 @@ def effective_hash(mapping: pl.DataFrame, stages: pl.DataFrame, owners: pl.DataF
     content = {
         name: frame.select(_EFFECTIVE[name]).sort(_EFFECTIVE[name]).rows() for name, frame in frames.items()
     }
+    content |= {name: frame.sort(frame.columns).rows() for name, frame in (history or {}).items()}
     return hashlib.sha256(json.dumps(content, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 

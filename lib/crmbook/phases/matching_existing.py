@@ -6,37 +6,50 @@ where the tenant keeps names unique. Invariant: no target record is given to two
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
 Rule = tuple[str, str]
+
+_MARK: Final = ("cf_usercom_original_id", "original_id")
+_EMAIL: Final = ("email", "email")
+_PEOPLE: Final[dict[str, tuple[str, Sequence[Rule]]]] = {
+    "contact": ("contacts", [_MARK, ("external_id", "external_id"), _EMAIL]),
+    "lead": ("leads", [_MARK, _EMAIL]),
+}
 
 
 def match(
     existing: pl.DataFrame,
     *,
     sales_accounts: pl.DataFrame,
-    contacts: pl.DataFrame,
+    people: Mapping[str, pl.DataFrame],
     deals: pl.DataFrame,
     capabilities: Mapping[str, str],
 ) -> dict[str, dict[str, int]]:
     """
-    Entity (company, contact, deal) to {source id: target id}.
+    Entity (company, deal, and those of *people*: contact, lead) to {source id: target id}.
 
     An account's name counts unless names were measured not to be unique: where nobody knows, creating a
     second one of that name might be refused.
     """
-    mark = ("cf_usercom_original_id", "original_id")
     by_name = [("name", "name")] if capabilities.get("account_name_unique") != "false" else []
-    rules: dict[str, tuple[str, pl.DataFrame, Sequence[Rule]]] = {
-        "company": ("sales_accounts", sales_accounts, [mark, *by_name]),
-        "contact": ("contacts", contacts, [mark, ("external_id", "external_id"), ("email", "email")]),
-        "deal": ("deals", deals, [mark]),
+    records: dict[str, tuple[str, pl.DataFrame, Sequence[Rule]]] = {
+        "company": ("sales_accounts", sales_accounts, [_MARK, *by_name]),
+        "deal": ("deals", deals, [_MARK]),
     }
-    return {
+    found = {
         entity: _matched(frame, existing.filter(pl.col("module") == module), by)
-        for entity, (module, frame, by) in rules.items()
+        for entity, (module, frame, by) in records.items()
     }
+    return found | {place: held(frame, existing, place) for place, frame in people.items()}
+
+
+def held(rows: pl.DataFrame, existing: pl.DataFrame, place: str) -> dict[str, int]:
+    """Which of *rows* the target holds as a contact, or as a lead (*place*): source id to target id."""
+    module, by = _PEOPLE[place]
+    return _matched(rows, existing.filter(pl.col("module") == module), by)
 
 
 def _matched(frame: pl.DataFrame, existing: pl.DataFrame, rules: Sequence[Rule]) -> dict[str, int]:

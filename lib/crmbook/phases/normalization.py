@@ -106,13 +106,22 @@ def normalize(
     policy: Policy,
     time_zone: str,
     account_name_unique: bool,
+    tag_plan: pl.DataFrame | None = None,
+    engagement: pl.DataFrame | None = None,
 ) -> Normalized:
-    """The whole of 04 at once: the source tables under the decisions of 02 (see `Decisions`)."""
+    """
+    Contacts, companies and deals at once: the source tables under the decisions of 02 (see `Decisions`).
+
+    *engagement* is what the history says of contacts (`contact_id`, `is_engaged`).
+    """
     decided = Decisions(
-        mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique
-    )
+        mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique,
+        tables.TAG_PLAN.empty() if tag_plan is None else tag_plan,
+    )  # fmt: skip
     account_part = organizations.accounts(companies, decided)
-    contact_part = people.contacts(contacts, decided, source_deals=deals, accounts=account_part)
+    contact_part = people.contacts(
+        contacts, decided, source_deals=deals, accounts=account_part, engagement=engagement
+    )
     deal_part = opportunities.deals(deals, decided, accounts=account_part, contacts=contact_part)
     parts = {"company": account_part, "contact": contact_part, "deal": deal_part}
     return Normalized(

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import closing
+from crmbook.phases import closing, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
 from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected
@@ -38,12 +38,13 @@ def deals(source: pl.DataFrame, decided: Decisions, *, accounts: Shaped, contact
     rows = repointed(rows, "account_id", accounts.fate)
     kept = source.join(rows.select("source_id"), on="source_id", how="semi", maintain_order="left")
     empty = tables.MERGES.empty()
+    tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
     return Shaped(
-        rows=tables.conform(rows, tables.DEALS),
+        rows=tables.conform(tagged.rows, tables.DEALS),
         fate=fate_of(source, entity=ENTITY, merges=empty, rejects=rejects, excluded=tables.EXCLUDED.empty()),
-        rejects=rejects,
+        rejects=merged(tables.REJECTS, rejects, tagged.rejects),
         changes=merged(tables.CHANGES, shaped.changes, closing.changes(kept, shaped.rows, rows)),
-        loss=merged(tables.LOSS, shaped.loss, closing.loss(kept, rows, decided)),
+        loss=merged(tables.LOSS, shaped.loss, closing.loss(kept, rows, decided), tagged.loss),
     )
 
 

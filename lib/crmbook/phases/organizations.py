@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import clean, parse, tables
-from crmbook.phases import dedupe
+from crmbook.phases import dedupe, tagging
 from crmbook.phases import links as linking
 from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tally
 
@@ -44,12 +44,13 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
     suffixed = cut = 0
     if decided.account_name_unique or decided.policy.duplicate_account == "suffix":
         rows, suffixed, cut = _told_apart(rows)
+    tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
     return Shaped(
-        rows=tables.conform(rows.drop(_HELPERS), tables.ACCOUNTS),
+        rows=tables.conform(tagged.rows.drop(_HELPERS), tables.ACCOUNTS),
         fate=linking.fate(
             companies, entity=ENTITY, merges=merges, rejects=rejects, excluded=tables.EXCLUDED.empty()
         ),
-        rejects=rejects,
+        rejects=merged(tables.REJECTS, rejects, tagged.rejects),
         merges=tables.conform(merges, tables.MERGES),
         changes=merged(
             tables.CHANGES,
@@ -63,6 +64,7 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
             phone_loss,
             dedupe.collapsed(ENTITY, collapsed),
             tally(tables.LOSS, ENTITY, [("name", "truncated", cut)]),
+            tagged.loss,
         ),
     )
 

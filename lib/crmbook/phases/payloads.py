@@ -151,7 +151,12 @@ def _is_filled(value: Any) -> bool:
     return value is not None and value != "" and value != []
 
 
+def instant(value: datetime | None) -> str | None:
+    """The instant as the vendor reads it: ISO 8601 in UTC."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return instant(value)
     return value.isoformat() if isinstance(value, date) else value

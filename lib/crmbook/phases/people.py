@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import clean, tables
-from crmbook.phases import dedupe, split
+from crmbook.phases import dedupe, split, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
 from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tally
@@ -25,14 +25,20 @@ _FITTING_WORDS: Final = "^(?:(.{1,255}) )?(.{1,255})$"
 
 
 def contacts(
-    source: pl.DataFrame, decided: Decisions, *, source_deals: pl.DataFrame, accounts: Shaped
+    source: pl.DataFrame,
+    decided: Decisions,
+    *,
+    source_deals: pl.DataFrame,
+    accounts: Shaped,
+    engagement: pl.DataFrame | None = None,
 ) -> Shaped:
     """
     Contacts of *source* (`tables.SOURCE_CONTACTS`), their fate, and what happened on the way.
 
     Who can't be identified is excluded. Without a valid e-mail address a contact is rejected, or gets a
     placeholder, as the policy says. One address is one contact, whatever its case: the fullest record, then
-    the one last seen, then the lowest id. The split looks at everything that was merged into a contact.
+    the one last seen, then the lowest id. The split looks at everything that was merged into a contact, and at
+    *engagement* (`contact_id`, `is_engaged`).
     """
     why = exclusion()
     excluded = source.select(entity=pl.lit(ENTITY), source_id="source_id", reason=why).drop_nulls("reason")
@@ -52,15 +58,16 @@ def contacts(
     rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
     rows, told = named(rows, "_name")
     fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
-    rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals), fate))
+    rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals, engagement), fate))
+    tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
     return Shaped(
-        rows=tables.conform(rows.drop(_HELPERS), tables.CONTACTS),
+        rows=tables.conform(tagged.rows.drop(_HELPERS), tables.CONTACTS),
         fate=fate,
-        rejects=merged(tables.REJECTS, rejects, told.rejects),
+        rejects=merged(tables.REJECTS, rejects, told.rejects, tagged.rejects),
         excluded=tables.conform(excluded, tables.EXCLUDED),
         merges=tables.conform(twins, tables.MERGES),
         changes=merged(tables.CHANGES, shaped.changes, told.changes, dedupe.taken_over(ENTITY, filled)),
-        loss=merged(tables.LOSS, shaped.loss, told.loss, dedupe.collapsed(ENTITY, collapsed)),
+        loss=merged(tables.LOSS, shaped.loss, told.loss, dedupe.collapsed(ENTITY, collapsed), tagged.loss),
     )
 
 

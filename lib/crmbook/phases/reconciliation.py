@@ -1,7 +1,7 @@
 """Does the target hold every record that was loaded, once, and nothing nobody can explain?
 
-In: the source ids, the tables of 04, the crosswalk and the records as the target tells them, each a mapping by
-entity (company, contact, deal). Out: CLASSES, TARGET_ONLY, CLASS_BALANCE, OWNER_QUEUE; fields are compared in
+In: the source ids, by entity (company, contact, deal), the tables of 04, the crosswalk and the records as the target
+tells them, by place (with leads beside contacts where the edition has them). Out: CLASSES, TARGET_ONLY, CLASS_BALANCE, OWNER_QUEUE; fields are compared in
 `compare`, relations in `link_check`, the sheet for the eye is `spot_check`. A record is found by the crosswalk and
 by the mark it carries, so that a loss can't hide behind a duplicate. Each source record is in exactly one class.
 """
@@ -12,12 +12,16 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases.compare import LOCATED, MODULES
+from crmbook.phases.compare import LOCATED
+from crmbook.phases.edition import MODULES, PLACES
 from crmbook.phases.target_ids import TargetIds
 
 CLASS_NAMES: Final = ("loaded", "merged", "excluded", "rejected", "missing", "duplicated")
 _LONGEST_CHAIN: Final = 8  # of merges; normalization names final survivors, a circle must not hang
 _FOUND: Final = {"source_id": pl.String, "target_id": pl.Int64, "by_mark": pl.Boolean}
+_SETTLED: Final = {
+    "source_id": pl.String, "class": pl.String, "module": pl.String, "target_id": pl.Int64, "reason": pl.String,
+}  # fmt: skip
 
 
 def by_entity(
@@ -49,8 +53,10 @@ def classes(
     """
     parts = []
     for entity, source in sources.items():
-        found = _found(entity, normalized[entity], actual[entity], crosswalk, existing)
-        own = _own(entity, normalized[entity], found, crosswalk, refused)
+        own = pl.DataFrame(schema=_SETTLED)
+        for place in _places(entity, normalized):
+            found = _found(place, normalized[place], actual[place], crosswalk, existing)
+            own = own.vstack(_own(place, normalized[place], found, crosswalk, refused))
         left_out = _left_out(entity, rejects, excluded)
         settled = pl.concat([own, left_out.join(own, on="source_id", how="anti")])
         followed = _followed(_of(merges, entity).join(settled, on="source_id", how="anti"), settled)
@@ -58,6 +64,7 @@ def classes(
         parts.append(
             every.select(
                 "source_id",
+                "module",
                 "target_id",
                 entity=pl.lit(entity),
                 reason=pl.when(pl.col("class").is_null())
@@ -78,10 +85,11 @@ def target_only(
     The further copies of a duplicated record are `unexpected` here: this is where their ids stand.
     """
     parts = []
-    for entity, module in MODULES.items():
-        ours = classes.filter((pl.col("entity") == entity) & pl.col("class").is_in(LOCATED))
+    for place, there in actual.items():
+        module = MODULES[place]
+        ours = classes.filter((pl.col("module") == module) & pl.col("class").is_in(LOCATED))
         known = existing.filter(pl.col("module") == module).select("target_id", is_known=pl.lit(value=True))
-        strange = actual[entity].select("target_id").join(ours, on="target_id", how="anti")
+        strange = there.select("target_id").join(ours, on="target_id", how="anti")
         parts.append(
             strange.join(known, on="target_id", how="left").select(
                 "target_id",
@@ -103,10 +111,11 @@ def class_balance(
     *extracted* is counted elsewhere (the raw extract), entity to rows: that is what makes the balance a check.
     """
     rows = []
-    for entity, module in MODULES.items():
+    for entity, places in PLACES.items():
         mine = dict(_of(classes, entity).group_by("class").len().iter_rows())
         counts = {name: mine.get(name, 0) for name in CLASS_NAMES}
-        strange = target_only.filter((pl.col("module") == module) & (pl.col("class") == "unexpected"))
+        modules = [MODULES[place] for place in places]
+        strange = target_only.filter(pl.col("module").is_in(modules) & (pl.col("class") == "unexpected"))
         unaccounted = extracted[entity] - sum(mine.values())
         rows.append(
             {
@@ -139,21 +148,25 @@ def _of(frame: pl.DataFrame, entity: str) -> pl.DataFrame:
     return frame.filter(pl.col("entity") == entity)
 
 
+def _places(entity: str, frames: Mapping[str, pl.DataFrame]) -> list[str]:
+    return [place for place in PLACES[entity] if place in frames]
+
+
 def _found(
-    entity: str,
+    place: str,
     normalized: pl.DataFrame,
     actual: pl.DataFrame,
     crosswalk: pl.DataFrame,
     existing: pl.DataFrame,
 ) -> pl.DataFrame:
     """source_id, target_id, by_mark: every place a source record has in the target."""
-    written = _of(crosswalk, entity).select("source_id", "target_id", by_mark=pl.lit(value=False))
+    written = _of(crosswalk, place).select("source_id", "target_id", by_mark=pl.lit(value=False))
     written = written.join(actual.select("target_id"), on="target_id", how="semi")
     free = actual.join(written, on="target_id", how="anti")
     marks = [free.select("source_id", "target_id")]
-    if entity == "contact":
+    if "external_id" in actual.columns:
         # a foreign record may carry a number of its own as external id; only what came later can be ours
-        before = existing.filter(pl.col("module") == MODULES[entity])
+        before = existing.filter(pl.col("module") == MODULES[place])
         later = free.filter(pl.col("source_id").is_null()).join(before, on="target_id", how="anti")
         marks.append(later.select(source_id="external_id", target_id="target_id"))
     marked = pl.concat(marks).drop_nulls("source_id").with_columns(by_mark=pl.lit(value=True))
@@ -162,13 +175,13 @@ def _found(
 
 
 def _own(
-    entity: str,
+    place: str,
     normalized: pl.DataFrame,
     found: pl.DataFrame,
     crosswalk: pl.DataFrame,
     refused: pl.DataFrame,
 ) -> pl.DataFrame:
-    """source_id, class, target_id, reason of the records that were to be loaded."""
+    """source_id, class, module, target_id, reason of the records that were to be loaded there."""
     places = found.sort("source_id", "by_mark", "target_id").group_by("source_id", maintain_order=True).agg(
         pl.col("target_id").first(), pl.col("by_mark").first(), places=pl.len()
     )  # fmt: skip
@@ -181,16 +194,17 @@ def _own(
     there = every.filter(pl.col("places").is_not_null()).select(
         "source_id",
         pl.when(is_several).then(pl.lit("duplicated")).otherwise(pl.lit("loaded")).alias("class"),
+        pl.lit(MODULES[place]).alias("module"),
         "target_id",
         reason.alias("reason"),
     )
-    return pl.concat([there, _lost(entity, every.filter(pl.col("places").is_null()), crosswalk, refused)])
+    return pl.concat([there, _lost(place, every.filter(pl.col("places").is_null()), crosswalk, refused)])
 
 
-def _lost(entity: str, absent: pl.DataFrame, crosswalk: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
-    """source_id, class, target_id, reason of the records that are nowhere in the target."""
-    refusals = _of(refused, entity).select("source_id", is_refused=pl.lit(value=True)).unique("source_id")
-    written = _of(crosswalk, entity).select("source_id", is_written=pl.lit(value=True))
+def _lost(place: str, absent: pl.DataFrame, crosswalk: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
+    """source_id, class, module, target_id, reason of the records that are nowhere in the target."""
+    refusals = _of(refused, place).select("source_id", is_refused=pl.lit(value=True)).unique("source_id")
+    written = _of(crosswalk, place).select("source_id", is_written=pl.lit(value=True))
     known = absent.join(refusals, on="source_id", how="left").join(written, on="source_id", how="left")
     reason = (
         pl.when("is_refused").then(pl.lit("refused by the target"))
@@ -200,13 +214,14 @@ def _lost(entity: str, absent: pl.DataFrame, crosswalk: pl.DataFrame, refused: p
     return known.select(
         "source_id",
         pl.when("is_refused").then(pl.lit("rejected")).otherwise(pl.lit("missing")).alias("class"),
+        pl.lit(None, pl.String).alias("module"),
         "target_id",
         reason.alias("reason"),
     )
 
 
 def _left_out(entity: str, rejects: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:
-    """source_id, class, target_id, reason of the records normalization held back."""
+    """source_id, class, module, target_id, reason of the records normalization held back."""
     apart = _of(excluded, entity).select("source_id", pl.lit("excluded").alias("class"), "reason")
     blocked = (
         _of(rejects, entity)
@@ -217,12 +232,16 @@ def _left_out(entity: str, rejects: pl.DataFrame, excluded: pl.DataFrame) -> pl.
         .join(apart, on="source_id", how="anti")
     )
     return pl.concat([apart, blocked]).select(
-        "source_id", "class", pl.lit(None, pl.Int64).alias("target_id"), "reason"
+        "source_id",
+        "class",
+        pl.lit(None, pl.String).alias("module"),
+        pl.lit(None, pl.Int64).alias("target_id"),
+        "reason",
     )
 
 
 def _followed(merges: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
-    """source_id, class, target_id, reason of merged records: the fate of the record each one lives on in."""
+    """source_id, class, module, target_id, reason of merged records: the fate of the record each one lives on in."""
     last = merges.select("source_id", "survivor_id", "rule", via="survivor_id")
     onward = merges.select(via="source_id", onward="survivor_id")
     for _ in range(_LONGEST_CHAIN):
@@ -239,6 +258,7 @@ def _followed(merges: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("merged"))
         .otherwise(pl.col("fate").fill_null("missing"))
         .alias("class"),
+        "module",
         "target_id",
         reason=pl.when(is_there).then(into).otherwise(pl.format("{}, which is not there", into)),
     )

@@ -91,11 +91,16 @@ def _refuse(rows: pl.DataFrame, what: str) -> None:
         )
 
 
-def check_links(sales_accounts: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame) -> None:
+def check_links(
+    sales_accounts: pl.DataFrame, people: Mapping[str, pl.DataFrame], deals: pl.DataFrame
+) -> None:
     links = (
-        ("contacts", "account_ids", contacts["account_ids"].explode(empty_as_null=True), sales_accounts),
+        *(
+            (f"{place}s", "account_ids", rows["account_ids"].explode(empty_as_null=True), sales_accounts)
+            for place, rows in people.items()
+        ),
         ("deals", "account_id", deals["account_id"], sales_accounts),
-        ("deals", "contact_ids", deals["contact_ids"].explode(empty_as_null=True), contacts),
+        ("deals", "contact_ids", deals["contact_ids"].explode(empty_as_null=True), people["contact"]),
     )
     for where, column, ids, to in links:
         dangling = set(ids.drop_nulls().to_list()) - set(to["source_id"].to_list())

@@ -14,7 +14,8 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import clean, tables
-from crmbook.phases import matching
+from crmbook.phases import matching, tagging
+from crmbook.phases.edition import SUITE, Edition
 from crmbook.phases.standard_map import MODULES
 
 INDIVIDUAL: Final = 2_000_000
@@ -47,6 +48,7 @@ def plan_check(
     agents: pl.DataFrame,
     deals: pl.DataFrame,
     limits: Mapping[str, Limit],
+    edition: Edition = SUITE,
 ) -> pl.DataFrame:
     """
     What the customer needs beside what the plan allows, as `tables.PLAN_CHECK`.
@@ -54,7 +56,7 @@ def plan_check(
     *limits* are by name: `custom_fields.<group>` and `custom_fields_total` per module, `choices_per_field`,
     `pipelines`, `currencies`, `users`. A name that isn't there counts as not published.
     """
-    needed = _field_needs(fields)
+    needed = _field_needs(fields, edition)
     chosen = fields.filter(pl.col("observed").is_in(["choice", "choices"]))
     most = max([0, *chosen.get_column("distinct")])
     needed |= {
@@ -75,12 +77,13 @@ def estimate(
     stages: pl.DataFrame,
     deals: pl.DataFrame,
     requests_per_hour: int | None,
+    edition: Edition = SUITE,
 ) -> pl.DataFrame:
     """What the move takes, as `tables.ESTIMATE`; `complexity` carries its grade as the unit."""
     counts = dict(inventory.select("entity", "distinct").iter_rows())
     records = sum(counts.get(entity, 0) for entity in ("contacts", "companies", "deals", "activities"))
     moving = billing.filter(pl.col("tier") == "identified").height
-    writes = _writes(counts, moving, deals)
+    writes = _writes(counts, moving, deals, edition)
     reads = sum(ceil(n / PAGE) for n in (counts.get("companies", 0), moving, counts.get("deals", 0)))
     grade, points, weeks, reasons = complexity(inventory, fields=fields, stages=stages)
     rows: list[tuple[str, float | None, str, str]] = [
@@ -97,7 +100,8 @@ def estimate(
             "calls to write",
             writes,
             "calls",
-            "one per record, one more per closed deal and per contact with a deal",
+            "one per record, one more per closed deal"
+            + (" and per contact with a deal" if edition.has_lifecycles else ""),
         ),
         ("calls to read back", reads, "calls", f"{PAGE} records a page"),
         (
@@ -146,13 +150,18 @@ def complexity(
     return f"{letter} {name}", points, weeks, reasons
 
 
-def _field_needs(fields: pl.DataFrame) -> dict[str, tuple[int, str]]:
-    types = Counter((module, kind) for module, _, kind in matching.structural_fields(fields))
-    for proposal in matching.proposals(fields):
-        if proposal.label and proposal.source_field != "source_id":
-            types[MODULES[proposal.entity], clean.RULES[proposal.rule].field_type] += 1
+def _field_needs(fields: pl.DataFrame, edition: Edition) -> dict[str, tuple[int, str]]:
+    structural = [(module, kind) for module, _, kind in matching.structural_fields(fields)]
+    structural += tagging.expected(fields)
+    proposed = [
+        (MODULES[proposal.entity], clean.RULES[proposal.rule].field_type)
+        for proposal in matching.proposals(fields)
+        if proposal.label and proposal.source_field != "source_id"
+    ]
+    wanted = pl.DataFrame([*structural, *proposed], schema={"module": pl.String, "kind": pl.String}, orient="row")
+    types = Counter(edition.by_module(wanted).iter_rows())
     needs: dict[str, tuple[int, str]] = {}
-    for module in MODULES.values():
+    for module in edition.modules.values():
         groups: Counter[str] = Counter()
         for (owner, kind), count in types.items():
             if owner == module:
@@ -177,8 +186,10 @@ def _custom(fields: pl.DataFrame) -> pl.DataFrame:
     return fields.filter(~pl.col("is_standard"), pl.col("filled") > 0)
 
 
-def _writes(counts: Mapping[str, int], moving: int, deals: pl.DataFrame) -> int:
+def _writes(counts: Mapping[str, int], moving: int, deals: pl.DataFrame, edition: Edition) -> int:
     closed = deals.filter(pl.col("status").is_in(_WON_OR_LOST)).height
+    if not edition.has_lifecycles:
+        return counts.get("companies", 0) + moving + deals.height + closed
     people = pl.concat(
         [deals.get_column("contact_id"), deals.get_column("participants").explode().alias("contact_id")]
     ).drop_nulls()

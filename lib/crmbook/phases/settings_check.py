@@ -134,10 +134,20 @@ def owners(needed: pl.DataFrame, target_owners: pl.DataFrame) -> pl.DataFrame:
     return _judged(have, status=_status(is_there=is_there, is_right=pl.col("is_active")), found=found)
 
 
-def settings(needed: pl.DataFrame, target_currencies: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+def settings(
+    needed: pl.DataFrame,
+    target_currencies: pl.DataFrame,
+    policy: Policy,
+    target_activity_types: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     there = target_currencies.group_by(key=pl.format("currency:{}", pl.col("code").str.to_uppercase())).agg(
         is_active=pl.col("is_active").any()
     )
+    if target_activity_types is not None:
+        types = target_activity_types.select(
+            key=pl.format("activity_type:{}", "internal_name"), is_active=pl.lit(value=True)
+        )
+        there = pl.concat([there, types.unique("key")])
     have = needed.join(there, left_on="api_name", right_on="key", how="left", maintain_order="left")
     is_workflows = pl.col("api_name") == "workflows_off"
     confirmed = pl.lit(policy.workflows_disabled)

@@ -27,13 +27,18 @@ def lifecycle(*, split: pl.Expr, has_won: pl.Expr) -> pl.Expr:
     return pl.when(split == LEAD).then(pl.lit(LEAD)).otherwise(of_contact)
 
 
-def evidence(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+def evidence(
+    contacts: pl.DataFrame, deals: pl.DataFrame, engagement: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """
     What the source records of each contact: `source_id`, `has_deal`, `has_won`, `is_engaged`.
 
     A deal counts for its contact and for every participant, whatever its status; `is_engaged` is a recorded
-    last contact.
+    last contact, or what the history says (*engagement*: `contact_id`, `is_engaged`).
     """
+    engaged = pl.DataFrame(schema={"source_id": pl.String})
+    if engagement is not None:
+        engaged = engagement.filter("is_engaged").select(source_id="contact_id").unique()
     people = pl.concat(
         [
             deals.lazy().select("status", source_id="contact_id"),
@@ -48,7 +53,11 @@ def evidence(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         contacts.lazy()
-        .select("source_id", is_engaged=pl.col("last_contacted").is_not_null())
+        .join(engaged.lazy().with_columns(_engaged=True), on="source_id", how="left", maintain_order="left")
+        .select(
+            "source_id",
+            is_engaged=pl.col("last_contacted").is_not_null() | pl.col("_engaged").fill_null(False),
+        )
         .join(with_deals, on="source_id", how="left", maintain_order="left")
         .select("source_id", pl.col("has_deal", "has_won").fill_null(False), "is_engaged")
         .collect()

@@ -11,7 +11,6 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases.compare import MODULES
 
 FEWEST: Final = 20
 MOST: Final = 40
@@ -49,7 +48,7 @@ def spot_check(
     picked = pl.concat([picked, _ordinary(classes, picked)])
     seen = pl.concat(_evidence(_only(frame, keys, picked), keys) for frame, keys in told)
     labels = seen.group_by(_WHO).agg(pl.col("covers").unique().sort().str.join("; "))
-    sheet = picked.join(labels, on=_WHO).join(classes.select(*_WHO, "target_id"), on=_WHO, how="left")
+    sheet = picked.join(labels, on=_WHO).join(classes.select(*_WHO, "target_id", "module"), on=_WHO, how="left")
     return tables.conform(_with_addresses(sheet, source_base_url, target_base_url), tables.SPOT_CHECK)
 
 
@@ -157,5 +156,5 @@ def _with_addresses(sheet: pl.DataFrame, source_base_url: str, target_base_url: 
         "target_id",
         "covers",
         source_url=pl.format("{}/{}/{}/", pl.lit(source), path(_ROUTES), "source_id"),
-        target_url=pl.format("{}/{}/{}", pl.lit(web), path(MODULES), "target_id"),
+        target_url=pl.format("{}/{}/{}", pl.lit(web), "module", "target_id"),
     )

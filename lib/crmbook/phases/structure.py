@@ -1,8 +1,8 @@
-"""Where do stages, owners and activity types go?
+"""Where do stages and owners go?
 
-In: pipelines, agents and deals of the source. Out: one row per stage, owner and activity type with its place
-in the target. Names and order stay; probabilities become whole numbers; a deal closed in an open stage gets
-a closed stage to go to. Invariant: no open deal sits in a stage the target counts as closed.
+In: pipelines, agents and deals of the source. Out: one row per stage and owner with its place in the target.
+Names and order stay; probabilities become whole numbers; a deal closed in an open stage gets a closed stage to
+go to. Invariant: no open deal sits in a stage the target counts as closed.
 """
 
 from typing import Any, Final
@@ -14,10 +14,6 @@ from crmbook.errors import DataError
 
 WON, LOST = 2, 3
 _LOST_WORDS: Final = r"(?i)\b(lost|przegran\w*|utracon\w*|verloren|perdid\w*|perdu\w*)\b"
-_CARRIERS: Final = {
-    "call": "sales_activities", "meeting": "appointments", "email": "sales_activities", "task": "tasks",
-    "push": "sales_activities", "other": "notes",
-}  # fmt: skip
 
 
 def stages(source_stages: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
@@ -44,9 +40,9 @@ def stages(source_stages: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     return tables.conform(pl.DataFrame(rows, schema=tables.STAGES.columns), tables.STAGES)
 
 
-def owners(agents: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
-    """Every agent, and every agent id that a record names but the list does not hold, as `tables.OWNERS`."""
-    named = pl.concat([contacts.select("assigned_to"), deals.select("assigned_to")]).drop_nulls()
+def owners(agents: pl.DataFrame, *records: pl.DataFrame) -> pl.DataFrame:
+    """Every agent, and every agent id that *records* name but the list does not hold, as `tables.OWNERS`."""
+    named = pl.concat([frame.select("assigned_to") for frame in records]).drop_nulls()
     counted = named.group_by(pl.col("assigned_to").alias("agent_id")).agg(
         pl.len().cast(pl.Int64).alias("records")
     )
@@ -55,20 +51,6 @@ def owners(agents: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame) ->
     )
     filled = joined.with_columns(pl.col("is_known").fill_null(value=False), pl.col("records").fill_null(0))
     return tables.conform(filled, tables.OWNERS)
-
-
-def activity_types(types: pl.DataFrame, counts: pl.DataFrame | None = None) -> pl.DataFrame:
-    """What carries each activity type, as `tables.ACTIVITY_MAP`; *counts* has activity_type_id, records."""
-    if counts is None:
-        counts = pl.DataFrame(schema={"activity_type_id": pl.String, "records": pl.Int64})
-    kind = pl.col("kind").fill_null("other")
-    mapped = types.with_columns(
-        kind=kind, carrier=kind.replace_strict(_CARRIERS, default=_CARRIERS["other"], return_dtype=pl.String)
-    )
-    joined = mapped.join(counts, on="activity_type_id", how="left").with_columns(
-        pl.col("records").fill_null(0)
-    )
-    return tables.conform(joined, tables.ACTIVITY_MAP)
 
 
 def stages_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:

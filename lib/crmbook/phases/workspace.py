@@ -23,6 +23,9 @@ WORKFLOWS_ITEM: Final = "setting:workflows_off"
 # What the vendor's field creation is known to do; choices and uniqueness through it are unknown (vendor docs).
 _CREATABLE: Final = ("text", "textarea", "number", "decimal", "checkbox", "date")
 
+# Kinds of history that only one type of sales activity fits, by its internal name (recorded tenants).
+NEEDED_TYPES: Final = {"call": "phone", "email": "email"}
+
 _NEED_COLUMNS: Final = [c for c in tables.CHECKLIST.columns if c not in ("status", "found")]
 
 
@@ -33,18 +36,20 @@ def needs(
     owners: pl.DataFrame,
     currencies: Iterable[str | None],
     admin_email: str,
+    activity_types: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """
     One row per thing the target must have; CHECKLIST without `status` and `found`.
 
     The administrator is the row `owner:admin`, also when they are an agent; agents without an e-mail can't
     be asked for and are left to the owner queue. Several source stages may need the same target stage.
+    *activity_types* (`tables.ACTIVITY_MAP`) names the types of sales activity that calls and mails need.
     """
     parts = [
         _field_needs(custom_fields),
         *_stage_needs(stages),
         _owner_needs(owners, admin_email),
-        _setting_needs(currencies),
+        _setting_needs(currencies, activity_types),
     ]
     return pl.concat(parts, how="vertical").sort("item_id")
 
@@ -57,6 +62,7 @@ def check(
     target_stages: pl.DataFrame,
     target_currencies: pl.DataFrame,
     policy: Policy,
+    target_activity_types: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """
     The checklist: *needed* with `status` present, missing or mismatch, and what was `found` instead.
@@ -80,7 +86,9 @@ def check(
                 settings_check.pipelines(needed.filter(kind == "pipeline"), target_stages),
                 settings_check.stages(needed.filter(kind == "stage"), target_stages),
                 settings_check.owners(needed.filter(kind == "owner"), target_owners),
-                settings_check.settings(needed.filter(kind == "setting"), target_currencies, policy),
+                settings_check.settings(
+                    needed.filter(kind == "setting"), target_currencies, policy, target_activity_types
+                ),
             ],
             how="vertical",
         ),
@@ -194,10 +202,16 @@ def _owner_needs(owners: pl.DataFrame, admin_email: str) -> pl.DataFrame:
     )
 
 
-def _setting_needs(currencies: Iterable[str | None]) -> pl.DataFrame:
+def _setting_needs(
+    currencies: Iterable[str | None], activity_types: pl.DataFrame | None
+) -> pl.DataFrame:
     codes = sorted({code.strip().upper() for code in currencies if code and code.strip()})
     labels = {"workflows_off": "Workflows are off during the load"}
     labels |= {f"currency:{code}": f"Currency {code} is active" for code in codes}
+    if activity_types is not None:
+        carried = activity_types.filter(pl.col("carrier") == "sales_activities", pl.col("records") > 0)
+        names = sorted({NEEDED_TYPES[kind] for kind in carried["kind"] if kind in NEEDED_TYPES})
+        labels |= {f"activity_type:{name}": f"Sales activity type {name.title()}" for name in names}
     rows = pl.DataFrame({"api_name": list(labels), "label": list(labels.values())})
     return _need(
         rows,

@@ -1,7 +1,7 @@
 """The demo customer's two Freshsales tenants: seats, currencies, lifecycle, and what is in them already.
 
 Not everybody of the source has a seat, one seat is inactive, and addresses are spelt in other case. The
-hourly limit is raised so that a demo finishes while somebody watches. No plan is named, so either edition
+limits of calls are raised so that a demo finishes while somebody watches. No plan is named, so either edition
 takes the sandbox's own default (Pro on Suite, Estate on Classic), which the attributes fit.
 """
 
@@ -16,6 +16,7 @@ def freshsales() -> Doc:
     """The contents of a scenario's freshsales.json; one description serves both tenants."""
     return {
         "requests_per_hour": 20_000,
+        "requests_per_minute": 20_000,
         "index_delay_s": 0.2,
         "job_polls": 1,
         "allow_field_api": False,

@@ -4,7 +4,7 @@ Suite (`*.myfreshworks.com`) has no leads: a lead is a contact in a lifecycle st
 (`*.freshsales.io`) has them, and no lifecycle stages. Paths, wrappers and field names are the same (vendor docs).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from crmbook.errors import ConfigError, UsageError
@@ -17,7 +17,8 @@ class Module:
     One kind of record: its path, the key its body is wrapped in, and where all of them can be listed.
 
     `all_view` names the saved view with every record; `filters` are the values of `?filter=` that together
-    show every record; a module with neither, and not `is_listed`, has no list.
+    show every record; a module with neither, and not `is_listed`, has no list. `links` are the values of
+    `?include=` that make a record show the ids of what it refers to.
     """
 
     path: str
@@ -27,12 +28,22 @@ class Module:
     filters: tuple[str, ...] = ()
     is_listed: bool = False
     is_wrapped: bool = True
+    links: tuple[str, ...] = ()
 
 
+_CONTACTS: Final = Module(
+    "contacts", "contact", "Contact", all_view="All Contacts",
+    links=("owner", "contact_status", "lifecycle_stage", "sales_accounts"),
+)  # fmt: skip
 _MODULES: Final = {
-    "contacts": Module("contacts", "contact", "Contact", all_view="All Contacts"),
-    "sales_accounts": Module("sales_accounts", "sales_account", "SalesAccount", all_view="All Accounts"),
-    "deals": Module("deals", "deal", "Deal", all_view="All Deals"),
+    "contacts": _CONTACTS,
+    "sales_accounts": Module(
+        "sales_accounts", "sales_account", "SalesAccount", all_view="All Accounts", links=("owner",)
+    ),
+    "deals": Module(
+        "deals", "deal", "Deal", all_view="All Deals",
+        links=("owner", "contacts", "sales_account", "deal_stage", "deal_pipeline", "currency"),
+    ),
     "tasks": Module("tasks", "task", filters=("open", "completed")),
     "appointments": Module("appointments", "appointment", filters=("past", "upcoming")),
     "notes": Module("notes", "note"),
@@ -40,8 +51,11 @@ _MODULES: Final = {
     "phone_calls": Module("phone_calls", "phone_call"),
     "lists": Module("lists", "list", is_listed=True, is_wrapped=False),
     "products": Module("cpq/products", "product", "Product"),
+}  # fmt: skip
+_OF_CLASSIC: Final = {
+    "contacts": replace(_CONTACTS, links=("owner", "sales_accounts")),
+    "leads": Module("leads", "lead", "Lead", all_view="All Leads", links=("owner",)),
 }
-_LEADS: Final = {"leads": Module("leads", "lead", "Lead", all_view="All Leads")}
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ EDITIONS: Final = {
         _MODULES,
         {"leads": "a lead is a contact in the lifecycle stage of type Lead"},
     ),
-    "classic": Edition("classic", "/api", _MODULES | _LEADS, {}),
+    "classic": Edition("classic", "/api", _MODULES | _OF_CLASSIC, {}),
 }
 
 

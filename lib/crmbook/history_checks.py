@@ -1,0 +1,97 @@
+"""06 for the history: its records read back, found, compared with what was loaded, and with the source itself.
+
+In: the tables of 04, the crosswalk, the source tables of 01. Out: the tables of 06 that begin with `history_`, the
+memberships, and the instants. Nothing is decided here.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from crmbook import apply, readback_history
+from crmbook.phases import attachments, compare_history, instants, reconcile_history
+from crmbook.phases.target_ids import TargetIds
+from crmbook.runs import Run
+from crmbook.vendors import download
+from crmbook.vendors.freshsales import Freshsales
+
+LOADED = ("tasks", "appointments", "sales_activities", "notes", "target_lists", "list_members", "documents")
+ACTUAL = (
+    "actual_tasks", "actual_appointments", "actual_sales_activities", "actual_notes", "actual_lists",
+    "actual_list_members", "actual_documents",
+)  # fmt: skip
+_SOURCE = {
+    "activities": "source_activities",
+    "events": "source_events",
+    "emails": "source_emails",
+    "messages": "source_messages",
+}
+
+
+def read_back(run: Run, client: Freshsales) -> dict[str, pl.DataFrame]:
+    """The history as the target tells it, by table name."""
+    return readback_history.records(
+        run, client, lambda url, size_bytes: download.sha256(url, size_bytes=size_bytes)
+    )
+
+
+def reconcile(run: Run, ids: TargetIds) -> None:
+    """Every table of 06 that is about the history, saved."""
+    loaded, found = _frames(run, LOADED), _frames(run, ACTUAL)
+    crosswalk = run.read("crosswalk")
+    wanted = compare_history.expected(loaded, crosswalk, ids)
+    there = compare_history.actual(found)
+    classes, strange = reconcile_history.classes(
+        expected=wanted, actual=there, crosswalk=crosswalk, refused=apply.rejected(run)
+    )
+    members = reconcile_history.member_classes(
+        members=loaded["list_members"], actual_members=found["actual_list_members"], classes=classes,
+        crosswalk=crosswalk,
+    )  # fmt: skip
+    compared = compare_history.compare(expected=wanted, actual=there, classes=classes)
+    heights = {module: frame.height for module, frame in wanted.items()}
+    run.save_all(
+        history_classes=classes,
+        history_target_only=strange,
+        member_classes=members,
+        history_differences=compared.differences,
+        history_fidelity=compared.fidelity,
+        history_class_balance=reconcile_history.class_balance(
+            classes=classes, target_only=strange, members=members, differences=compared.differences,
+            normalized=heights | {reconcile_history.MEMBERS: loaded["list_members"].height},
+        ),
+        **_against_source(run, classes, members, there),
+    )  # fmt: skip
+
+
+def standing(run: Run) -> pl.DataFrame:
+    """CARRIED with what became of each source row in the target."""
+    return reconcile_history.standing(*run.frames("carried", "history_classes", "member_classes"))
+
+
+def _against_source(
+    run: Run, classes: pl.DataFrame, members: pl.DataFrame, there: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    source = {name: run.read(table) for name, table in _SOURCE.items()}
+    contacts, companies, deals = run.frames("source_contacts", "source_companies", "source_deals")
+    records = {"contact": contacts, "company": companies, "deal": deals}
+    carried, mapping = run.frames("carried", "mapping")
+    extracted = instants.extracted(
+        **source, contacts=contacts, conversations=run.read("source_conversations"),
+        segment_members=run.read("segment_members"), files=run.read("source_files"),
+    )  # fmt: skip
+    links = mapping.filter(pl.col("target_field") == attachments.LINKS, pl.col("decision") != "skip")
+    extracted["link"] = instants.linked(records, links)
+    fate = reconcile_history.standing(carried, classes, members)
+    shown = instants.instants(source=instants.in_source(**source), standing=fate, actual=there)
+    return {
+        "history_chain": reconcile_history.chain(
+            carried=carried, classes=classes, members=members, extracted=extracted
+        ),
+        "instants": shown,
+        "instant_balance": instants.balance(shown),
+    }
+
+
+def _frames(run: Run, names: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+    return dict(zip(names, run.frames(*names), strict=True))

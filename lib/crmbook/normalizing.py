@@ -1,0 +1,79 @@
+"""04 as sentences: the run's tables in, records and history shaped for the target out.
+
+Records first, because history hangs on the ones that are left; then history, whose values too long for a field
+take some losses back. What the target has (activity types, lists) is read from 03.
+"""
+
+from dataclasses import replace
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook.phases import edition as editions
+from crmbook.phases import engagement, history, jsonfields, normalization
+from crmbook.runs import Run
+
+_DECIDED: Final = ("mapping", "custom_fields", "choices", "stages", "owners", "tag_plan")
+_RECORDS: Final = {"contact": "contacts", "company": "companies", "deal": "deals"}
+
+
+def decided(run: Run) -> normalization.Decisions:
+    """The decisions of 02, the customer's policy and what 03 measured, as normalization reads them."""
+    maps = dict(zip(_DECIDED, run.frames(*_DECIDED), strict=True))
+    known = dict(run.read("capabilities").select("capability", "value").iter_rows())
+    return normalization.Decisions(
+        **maps,
+        policy=run.policy,
+        time_zone=run.customer.time_zone,
+        account_name_unique=known.get("account_name_unique") != "false",
+    )
+
+
+def normalize(run: Run) -> pl.DataFrame:
+    """Every table of 04, saved; returns the balance."""
+    decisions = decided(run)
+    sources = {
+        entity: jsonfields.extended(run.read(f"source_{name}"), decisions.mapping, entity)
+        for entity, name in _RECORDS.items()
+    }
+    source = _source(run)
+    engaged = engagement.engagement(source.activities, run.read("source_activity_types"), source.emails)
+    made = normalization.normalize(
+        contacts=sources["contact"], companies=sources["company"], deals=sources["deal"], engagement=engaged,
+        **vars(decisions),
+    )  # fmt: skip
+    edition = editions.of(run.target.edition)
+    made = replace(made, **edition.fitted(contacts=made.contacts, links=made.links, loss=made.loss))
+    records = history.Records(
+        sources, made.merges, made.rejects, made.excluded, changes=made.changes, loss=made.loss,
+        unlisted=edition.unlisted(made.contacts),
+    )  # fmt: skip
+    told = history.carry(source, _plans(run, decisions), records)
+    tables: dict[str, Any] = {**vars(made), **vars(told)}
+    run.save_all(**tables)
+    return run.read("balance")
+
+
+def _source(run: Run) -> history.Source:
+    return history.Source(
+        activities=run.read("source_activities"),
+        emails=run.read("source_emails"),
+        events=run.read("source_events"),
+        conversations=run.read("source_conversations"),
+        messages=run.read("source_messages"),
+        segment_members=run.read("segment_members"),
+        files=run.read("source_files"),
+    )
+
+
+def _plans(run: Run, decisions: normalization.Decisions) -> history.Plans:
+    theirs = run.read("existing_lists").filter(pl.col("source_id").is_null())
+    return history.Plans(
+        mapping=decisions.mapping,
+        owners=decisions.owners,
+        activity_types=run.read("activity_types"),
+        event_types=run.read("event_types"),
+        list_plan=run.read("list_plan"),
+        types_in_target=run.read("target_activity_types").get_column("internal_name").unique().to_list(),
+        lists_in_target=theirs.get_column("name").to_list(),
+    )
