@@ -10,13 +10,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from crmbook import __version__
 from crmbook.errors import CrmbookError, UsageError
 
+Env = Literal["test", "production"]
 _ENV = click.Choice(["test", "production"])
 _PHASE = click.Choice(
     ["01_discovery", "02_mapping", "03_workspace", "04_normalization", "05_load", "06_reconciliation", "07_handoff"]
@@ -126,7 +127,7 @@ def new(say: Callable[[str], None], customer: str) -> dict[str, Any]:
 @click.argument("customer")
 @click.option("--env", type=_ENV, default="test", show_default=True)
 @_command
-def doctor(say: Callable[[str], None], customer: str, env: str) -> dict[str, Any]:
+def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any]:
     """Check settings, tokens, both vendors, and what the source API does not tell."""
     from crmbook import desk
 
@@ -154,7 +155,7 @@ def doctor(say: Callable[[str], None], customer: str, env: str) -> dict[str, Any
 )
 @click.option("--by", default="", help="Who approves.")
 @_command
-def run(say: Callable[[str], None], customer: str, env: str, **given: Any) -> dict[str, Any]:
+def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
     from crmbook import pipeline
 

@@ -57,7 +57,9 @@ def _check_source(customer: config.Customer) -> list[dict[str, Any]]:
     try:
         secret = config.token(customer.source.token_env, section="source", key=customer.key)
         client = usercom.UserCom(
-            customer.source.base_url, secret, requests_per_second=customer.source.requests_per_second
+            customer.source.base_url,
+            secret,
+            requests_per_second=max(1, int(customer.source.requests_per_second)),
         )
         client.check()
     except CrmbookError as stop:
