@@ -191,12 +191,14 @@ def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, 
 
 @main.command()
 @click.argument("customer", required=False)
-def lab(customer: str | None) -> None:
+@click.option("--port", default=8888, show_default=True)
+@click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
+def lab(customer: str | None, port: int, no_browser: bool) -> None:
     """Open JupyterLab on working copies, never on the templates."""
     from crmbook import desk
 
     try:
-        desk.lab(customer)
+        desk.lab(customer, port=port, opens_browser=not no_browser)
     except CrmbookError as stop:
         _report(stop, as_json=False)
         sys.exit(stop.exit_code)

@@ -165,7 +165,7 @@ def _progress(record: runs.Record) -> dict[str, Any] | None:
     return live if time.time() - live["at"] < 60 else None
 
 
-def lab(customer: str | None) -> None:
+def lab(customer: str | None, *, port: int, opens_browser: bool) -> None:
     """JupyterLab on copies of the templates in runs/<customer>/drafts, filled in for its newest run."""
     if customer is None:
         folder = runs.root() / "drafts"
@@ -181,9 +181,13 @@ def lab(customer: str | None) -> None:
     if shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) is None:
         raise UsageError("jupyterlab is not installed here; install the project with: make demo")
     environment = {**os.environ, "CRMBOOK_RUNS": str(runs.root())}
-    subprocess.run(
-        [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}"], env=environment, check=False
-    )
+    arguments = [f"--ServerApp.root_dir={folder}", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
+    # As root (a container) the server refuses to start without being told; it listens on loopback only.
+    arguments += ["--allow-root"] if os.geteuid() == 0 else []
+    arguments += [] if opens_browser else ["--no-browser"]
+    # News and update checks would leave the machine.
+    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    subprocess.run([sys.executable, "-m", "jupyterlab", *arguments, *quiet], env=environment, check=False)
 
 
 def _draft(template: Path, draft: Path, customer: str | None, run_id: str) -> None:

@@ -19,6 +19,7 @@ def chosen(values: pl.Series, *, rule: str, replacements: dict[str, str]) -> pl.
     `value` and the flags of each of *values*, a column of text or of lists of text, in their order.
 
     Args:
+        values: a custom property or a list column of the source.
         rule: `choice` takes one value, `choices` several.
         replacements: source choice to target choice, null or empty for one that is dropped on purpose; without
             any the values pass as they are.
