@@ -122,7 +122,7 @@ def test_the_analyst_runs_discovery_in_jupyterlab(demo: Demo, page: Page, tmp_pa
     try:
         token = _token(server)
         page.goto(f"http://127.0.0.1:{port}/lab/tree/02_mapping.ipynb?token={token}")
-        page.get_by_text("02 · Mapping").first.wait_for(timeout=90_000)
+        page.get_by_role("heading", name="02 · Mapping").wait_for(timeout=90_000)
         injected = page.get_by_text('customer = "demo"').first
         injected.wait_for(timeout=30_000)
         assert "test-01" in page.inner_text(".jp-Notebook")

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -187,7 +186,7 @@ def lab(customer: str | None, *, port: int, opens_browser: bool) -> None:
     arguments += [] if opens_browser else ["--no-browser"]
     # News and update checks would leave the machine.
     quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    subprocess.run([sys.executable, "-m", "jupyterlab", *arguments, *quiet], env=environment, check=False)
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments, *quiet], environment)  # noqa: S606
 
 
 def _draft(template: Path, draft: Path, customer: str | None, run_id: str) -> None:

@@ -211,9 +211,18 @@ SEGMENT_MEMBERS = _table(
 INVENTORY = _table(
     "inventory",
     "entity",
-    "per source entity: rows the vendor reports (null when it reports none), rows fetched, rows sent twice;"
-    " origin is api, file or csv; available is false where the route answered 404",
-    {"entity": S, "reported": I, "fetched": I, "duplicates": I, "distinct": I, "available": B, "origin": S},
+    "per source entity: rows the vendor reports (null when it reports none), rows fetched, rows sent twice, rows"
+    " of an export that are no records; origin is api, file or csv; available is false where the route answered 404",
+    {
+        "entity": S, "reported": I, "fetched": I, "duplicates": I, "distinct": I, "available": B, "origin": S,
+        "rejected": I,
+    },
+)
+SOURCE_REJECTS = _table(
+    "source_rejects",
+    "file line",
+    "a line of an export that is no record, and why; no values",
+    {"file": S, "line": I, "reason": S},
 )
 FIELDS = _table(
     "fields",
