@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,8 @@ requests_per_hour = 20000
         (self.folder / "source").mkdir(parents=True, exist_ok=True)
         (self.folder / "customer.toml").write_text(text, encoding="utf-8")
         (self.folder / "source" / "automations.csv").write_text(
-            "name,trigger,conditions,actions,active,notes\nWelcome,sign-up,,send mail,yes,\n", encoding="utf-8"
+            "name,trigger,conditions,actions,active,notes\nWelcome,sign-up,,send mail,yes,\n",
+            encoding="utf-8",
         )
 
     def crm(self, *arguments: str) -> Finished:
@@ -185,25 +186,24 @@ requests_per_hour = 20000
     def configure(self, realm: str, rows: list[dict[str, str]]) -> None:
         assert self.box.admin("POST", f"/{realm}/checklist", {"rows": rows})["refused"] == []
 
+    def records(self, realm: str) -> dict[str, int]:
+        """How many records of each module the tenant holds now."""
+        modules = ("sales_accounts", "contacts", "deals")
+        return {module: len(self.box.admin("GET", f"/{realm}/{module}")) for module in modules}
+
     def record_writes(self, realm: str) -> dict[str, int]:
         """Requests so far that create, change or delete a record, by route."""
         routes = self.box.admin("GET", f"/requests?realm={realm}")["by_route"]
         return {route: count for route, count in routes.items() if RECORDS.match(route)}
 
-    def copied(self, folder: Path, run_id: str = "") -> "Customer":
-        """The same customer in another folder, as it stands now; *run_id* is the only run taken along."""
-        copy = folder / "runs"
-        shutil.copytree(self.runs, copy)
-        for path in (copy / KEY).glob("*/run.json"):
-            if run_id and path.parent.name != run_id:
-                shutil.rmtree(path.parent)
-        return replace(self, runs=copy)
-
 
 def content_of(folder: Path) -> dict[str, tuple[str, int]]:
     """Every file of *folder* with its hash and time of change: equal where nothing was written."""
     return {
-        path.relative_to(folder).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        path.relative_to(folder).as_posix(): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+        )
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -228,12 +228,16 @@ class Journey:
             self._done += 1
         return self
 
-    def kept(self, name: str) -> Path:
-        """The copy of the folder of customers taken at that point."""
-        return self.copies / name
+    def kept(self, point: str) -> Path:
+        """acme's folder as it stood at that point: mapped, planned, refused, signed or produced; only to be read."""
+        return self.copies / point / KEY
 
-    def _keep(self, name: str) -> None:
-        shutil.copytree(self.customer.runs, self.kept(name))
+    def again_from(self, point: str, folder: Path) -> Customer:
+        """acme as it stood at that point, in a folder of its own, over the same sandbox."""
+        return Customer(self.customer.box, shutil.copytree(self.copies / point, folder / "runs"))
+
+    def _keep(self, point: str) -> None:
+        shutil.copytree(self.customer.runs, self.copies / point)
 
     def _map(self) -> None:
         acme, seen = self.customer, self.seen
@@ -247,11 +251,16 @@ class Journey:
         acme, seen = self.customer, self.seen
         acme.configure("freshsales_test", acme.checklist("test-01"))
         seen["test stops at the plan"] = acme.run("test")
-        self.writes_before_approval = acme.record_writes("freshsales_test")
+        self.held_before_approval = acme.records("freshsales_test")
         self._keep("planned")
-        seen["wrong hash"] = acme.crm("approve", KEY, "--run", "test-01", "plan", "--by", "Eva", "--hash", "0" * 12)
-        seen["nothing on offer"] = acme.crm("approve", KEY, "--run", "test-01", "reconciliation", "--by", "Eva")
+        seen["wrong hash"] = acme.crm(
+            "approve", KEY, "--run", "test-01", "plan", "--by", "Eva", "--hash", "0" * 12
+        )
+        seen["nothing on offer"] = acme.crm(
+            "approve", KEY, "--run", "test-01", "reconciliation", "--by", "Eva"
+        )
         seen["nameless"] = acme.crm("approve", KEY, "--run", "test-01", "plan", "--by", " ")
+        self._keep("refused")
         seen["plan approved"] = acme.approve(seen["test stops at the plan"])
         seen["test stops at the sign-off"] = acme.run("test")
         seen["still waiting"] = acme.run("test", "--json")
@@ -267,13 +276,14 @@ class Journey:
         acme.configure("freshsales_production", acme.checklist("test-01", "03_workspace~1"))
         seen["production stops at the plan"] = acme.run("production")
         acme.approve(seen["production stops at the plan"], by="Jan Kos")
-        self.killed = self._killed_while_writing()
+        self.held_when_killed = self._killed_while_writing()
         seen["production resumes"] = acme.run("production")
         acme.approve(seen["production resumes"], by="Jan Kos")
         seen["production ends"] = acme.run("production")
+        self._keep("produced")
 
     def _killed_while_writing(self) -> dict[str, int]:
-        """`crmbook run` killed with signal 9 amid its contacts; what it had written by then, by route."""
+        """What the tenant holds once `crmbook run` was killed with signal 9 amid its contacts."""
         acme, realm = self.customer, "freshsales_production"
         slow = {"realm": realm, "kind": "delay", "method": "POST", "path": "/contacts$", "delay_s": 0.4}
         acme.box.admin("POST", "/faults", [slow])
@@ -289,4 +299,4 @@ class Journey:
         process.send_signal(signal.SIGKILL)
         process.wait()
         acme.box.admin("DELETE", "/faults")
-        return acme.record_writes(realm)
+        return acme.records(realm)

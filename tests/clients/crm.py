@@ -54,7 +54,7 @@ class Crm:
 
 @contextmanager
 def serving(edition: str, *, filled: bool = True, tls: bool = False) -> Iterator[Crm]:
-    """A tenant of its own; *filled* with 105 contacts, 55 accounts, deals in all kinds of stages and activities."""
+    """A tenant of its own; *filled* with 105 contacts, 55 accounts, open and closed deals, activities."""
     described = {"index_delay_s": 0, "requests_per_hour": 100_000, "requests_per_minute": 100_000}
     existing = _existing(edition) if filled else {}
     scenario = Scenario(usercom={}, freshsales=described | {"existing": existing})
@@ -76,7 +76,13 @@ def _existing(edition: str) -> dict[str, Any]:
         for n, mail in enumerate(mails)
     ]
     deals = [
-        {"name": f"Deal {n}", "amount": 10 * n + 0.5, "stage": stage, "account": firms[n], "contacts": [mails[n]]}
+        {
+            "name": f"Deal {n}",
+            "amount": 10 * n + 0.5,
+            "stage": stage,
+            "account": firms[n],
+            "contacts": [mails[n]],
+        }
         for n, stage in enumerate(STAGES)
     ]
     leads = [{"last_name": f"Lund {n}", "email": f"lund{n}@people.example"} for n in range(3)]

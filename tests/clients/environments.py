@@ -1,10 +1,10 @@
-"""Other people's clients, each in an environment of its own under `.venv/clients`, kept while its lock stays the same.
+"""Other people's clients, each in its own environment in `.venv/clients`, kept while its lock is the same.
 
-Python clients are installed from `<name>.txt`, after `<name>_build.txt` when source archives have to be built. Both
-carry hashes and no index address; they are made by `uv pip compile --universal --python-version 3.11
---generate-hashes --no-header --no-annotate --no-emit-index-url` from `airbyte-cdk airbyte-source-freshsales` with the
-override `airbyte-cdk>=7`, and from `tap-freshsales` with the override `requests>=2.32`: the pins in these two
-packages are of releases that no longer import. The npm client comes from its folder's `package-lock.json`.
+Python clients are installed from `<name>.txt`, after `<name>_build.txt` if source archives have to be built.
+Both carry hashes and no index address. They are made like the project's own lock, from `airbyte-cdk
+airbyte-source-freshsales` with the override `airbyte-cdk>=7`, and from `tap-freshsales` with the override
+`requests>=2.32`: what these two packages pin no longer imports on every Python here. The npm client comes
+from its folder's `package-lock.json`.
 """
 
 import fcntl
@@ -30,12 +30,10 @@ def python_client(name: str) -> Path:
 
     def build(folder: Path) -> None:
         venv.create(folder, with_pip=False, symlinks=True)
+        pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet"]
+        options = "--disable-pip-version-check --no-compile --no-deps --no-build-isolation --require-hashes"
         for lock in locks:
-            _run(
-                [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet"]
-                + ["--disable-pip-version-check", "--no-compile", "--no-deps", "--no-build-isolation"]
-                + ["--require-hashes", "--requirement", lock]
-            )
+            _run([*pip, *options.split(), "--requirement", lock])
 
     return _kept(name, locks, build) / "bin"
 
@@ -87,5 +85,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _run(command: list[object], cwd: Path | None = None) -> None:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{command[0]} could not install the client:\n{done.stdout}{done.stderr}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from clients.crm import FUTURE, PAST, Crm, serving
 from clients.environments import python_client
 
@@ -26,7 +27,9 @@ class Connector:
 
     def __init__(self, crm: Crm, folder: Path, token: str | None = None) -> None:
         self._bin = python_client("airbyte")
-        self._manifest = next(self._bin.parent.glob("lib/python*/site-packages/source_freshsales/manifest.yaml"))
+        self._manifest = next(
+            self._bin.parent.glob("lib/python*/site-packages/source_freshsales/manifest.yaml")
+        )
         self._folder = folder
         trust = {"REQUESTS_CA_BUNDLE": str(crm.ca_file), "SSL_CERT_FILE": str(crm.ca_file)}
         self._environment = {**os.environ, **trust}
@@ -79,7 +82,9 @@ def read(connector: Connector, streams: dict[str, Any]) -> dict[str, list[Messag
 
 def test_the_connection_check_succeeds(connector: Connector) -> None:
     """The connector's own question whether host and key are good."""
-    assert ["SUCCEEDED"] == [status["status"] for status in _only(connector.run("check"), "CONNECTION_STATUS")]
+    assert ["SUCCEEDED"] == [
+        status["status"] for status in _only(connector.run("check"), "CONNECTION_STATUS")
+    ]
 
 
 def test_the_connection_check_fails_with_a_wrong_key(crm: Crm, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Singer tap `tap-freshsales` from PyPI against a Classic tenant, its fixed host replaced and its pauses left out.
+"""The Singer tap `tap-freshsales` from PyPI on a Classic tenant, its host replaced and its pauses left out.
 
 Where it goes wrong the client is at fault, and the test shows by what.
 """
@@ -11,10 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from clients.crm import Crm, serving
 from clients.environments import python_client
 
-# the tap waits two seconds before every request, and its host is `<domain>.freshsales.io` without a setting for another
+# the tap waits two seconds before every request; its host is `<domain>.freshsales.io` and nothing else
 START = """
 import sys, time, types
 import tap_freshsales
@@ -81,7 +82,7 @@ def test_the_misnamed_stream_is_the_taps_own_doing(said: list[dict[str, Any]]) -
 
 
 def test_the_records_have_the_types_the_tap_declares(said: list[dict[str, Any]]) -> None:
-    """Its schemas say `text` where JSON schema knows `string`, and hold the status of a task for a boolean."""
+    """Its schemas say `text` where JSON schema knows `string`, and take a task's status for a boolean."""
     schemas = {one["stream"]: one["schema"] for one in said if one["type"] == "SCHEMA"}
     assert '"text"' in json.dumps(schemas)
     schemas = json.loads(json.dumps(schemas).replace('"text"', '"string"'))

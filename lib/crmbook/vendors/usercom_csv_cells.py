@@ -23,6 +23,7 @@ _ELEMENT: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^"{},\\]*[^"{},\\\s])
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,9}))? ?(?:([Zz]|UTC)|([+-]\d{2})(?::?(\d{2}))?)?"
 )
+_STORED: Final = re.compile(r"(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?\+00")
 _ZERO: Final = ("+00:00", "-00:00")
 
 
@@ -57,7 +58,16 @@ def moment(text: str) -> str:
         datetime.fromisoformat(f"{whole}{offset}")
     except ValueError:
         raise WrongTypeError("a time such as 2024-01-31T08:30:00Z") from None
-    return f"{whole}{'.' + fraction if fraction else ''}{'Z' if offset in _ZERO else offset}"
+    return (
+        _as_shown(text.strip())
+        or f"{whole}{'.' + fraction if fraction else ''}{'Z' if offset in _ZERO else offset}"
+    )
+
+
+def _as_shown(text: str) -> str | None:
+    """An instant in a database's own style as the API shows it (vendor docs: UTC, microseconds, `Z`)."""
+    found = _STORED.fullmatch(text)
+    return f"{found[1]}T{found[2]}.{found[3] or '':0<6}Z" if found else None
 
 
 def day(text: str) -> str:
@@ -135,6 +145,10 @@ def _custom_number(text: str) -> int | float | str:
     return float(text) if Decimal(repr(float(text))) == Decimal(text) else text
 
 
+def _custom_moment(text: str) -> str:
+    return _as_shown(text) or text
+
+
 def _custom_list(text: str) -> Any:
     if text.lstrip().startswith("{"):
         return elements(text)
@@ -152,6 +166,7 @@ _CUSTOM: Final[dict[str, Callable[[str], Any]]] = {
     "boolean": _custom_flag,
     "integer": _custom_integer,
     "float": _custom_number,
+    "datetime": _custom_moment,
     "fixed": _custom_list,
     "json": _custom_json,
 }

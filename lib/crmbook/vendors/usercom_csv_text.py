@@ -70,8 +70,7 @@ class TextFile:
             stream.seek(self._start)
             parsed = self._parsed(stream, self._start, 1)
             next(parsed, None)
-            for row in parsed:
-                yield row if row.problem else self._checked(row)
+            yield from parsed
 
     def at(self, places: Iterable[tuple[int, int]]) -> Iterator[Row]:
         """The rows at *places*, pairs of `line` and `offset` as `rows` gave them."""
@@ -96,7 +95,7 @@ class TextFile:
         return names
 
     def _checked(self, row: Row) -> Row:
-        if len(row.cells) == len(self.header):
+        if row.problem or not self.header or len(row.cells) == len(self.header):
             return row
         return Row(row.line, row.offset, [], f"{len(row.cells)} cells, expected {len(self.header)}")
 
@@ -104,12 +103,10 @@ class TextFile:
         ahead: deque[bytes] = deque()
         while first := ahead.popleft() if ahead else stream.readline():
             taken = _until_closed(first, ahead, stream)
-            row = self._row(line, offset, b"".join(taken))
-            is_broken = row.problem or (self.header and len(row.cells) != len(self.header))
-            if is_broken and len(taken) > 1:
+            row = self._checked(self._row(line, offset, b"".join(taken)))
+            if row.problem and len(taken) > 1:
                 # The fault may lie in the first line alone; the others get their own chance.
                 ahead.extendleft(reversed(taken[1:]))
-                row = Row(line, offset, [], row.problem or "a quoted text that is never closed")
                 taken = taken[:1]
             if first.strip() or len(taken) > 1:
                 yield row
@@ -132,7 +129,7 @@ class TextFile:
                 return Row(line, offset, cells)
             at = found.end()
         place = f"cell {len(cells) + 1}"
-        if text.count('"') % 2:
+        if re.compile(r'"[^"]*+(?:""[^"]*+)*+\Z').match(text, at):
             return Row(line, offset, [], f"{place}: a quote that is not closed; double a quote inside quotes")
         return Row(line, offset, [], f"{place}: text beside quotes; expected the whole cell in quotes")
 
