@@ -223,9 +223,11 @@ class Journey:
 
     def to(self, stage: str) -> "Journey":
         """Walked at least to *stage*: mapped, loaded, signed or produced."""
-        while self._done <= ("mapped", "loaded", "signed", "produced").index(stage):
-            self._stages[self._done]()
+        while self._stages and self._done <= ("mapped", "loaded", "signed", "produced").index(stage):
+            walk = self._stages.pop(0)
+            walk()
             self._done += 1
+        assert self._done > ("mapped", "loaded", "signed", "produced").index(stage), "an earlier stage failed"
         return self
 
     def kept(self, point: str) -> Path:

@@ -122,7 +122,7 @@ def test_a_row_is_found_again_by_its_place(tmp_path: Path) -> None:
         pytest.param(b"", "users.csv: empty; expected a line of column names", id="empty"),
         pytest.param("id,name\n".encode("utf-16"), "users.csv: UTF-16; save it as CSV UTF-8", id="wide"),
         pytest.param(b"id,,name\n", "users.csv line 1: column 2 has no name", id="nameless"),
-        pytest.param(b"id,name,name\n", "users.csv line 1: column name is there twice", id="twice"),
+        pytest.param(b"id,name,name\n", "users.csv line 1: columns 2 and 3 have the same name", id="twice"),
     ],
 )
 def test_a_header_that_cannot_be_read_stops_at_once(tmp_path: Path, content: bytes, message: str) -> None:
@@ -315,7 +315,7 @@ def test_a_row_that_cannot_be_read_is_rejected_with_its_place(
 @pytest.mark.parametrize(
     ("users", "message"),
     [
-        ("name\nAnn\n", "users.csv line 1: missing column id; the file has name"),
+        ("name\nAnn\n", "users.csv line 1: missing column id; expected the names of the columns there"),
         ("id,email,E-mail\n", "users.csv line 1: columns email and E-mail mean the same; keep one"),
     ],
 )

@@ -12,13 +12,12 @@ in `rejects` and counted on its entity's last page.
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from crmbook.errors import ConfigError, DataError, NotFound, UsageError
-from crmbook.vendors import usercom_csv_cells as cells
 from crmbook.vendors import usercom_shape as shape
 from crmbook.vendors.usercom import Page, Record, record
-from crmbook.vendors.usercom_csv_sheet import Catalog, CellError, Known, Sheet
+from crmbook.vendors.usercom_csv_sheet import Catalog, CellError, Known, Sheet, looks, message
 from crmbook.vendors.usercom_csv_text import Row, TextFile
 from crmbook.vendors.usercom_values import Json
 
@@ -197,7 +196,7 @@ class UserComCsv:
         messages = []
         if (self.folder / "messages.csv").is_file():
             found = self._found("messages", "conversation_id", str(obj["id"]))
-            messages = [_message(message, obj) for _, message in found]
+            messages = [message(row, obj) for _, row in found]
         user = {"id": obj["user_id"]}
         return record(
             "conversations",
@@ -232,12 +231,12 @@ class UserComCsv:
         if entity not in self._sheets:
             file = self._file(entity)
             known = Known(self._declared(entity), self._catalog("tags"), self._catalog("lists"))
-            looks: list[str] = []
+            seen: list[str] = []
 
             def guess(number: int) -> str:
-                if not looks and entity in shape.WITH_ATTRIBUTES:
-                    looks.extend(_looks(file))
-                return looks[number] if looks else ""
+                if not seen and entity in shape.WITH_ATTRIBUTES:
+                    seen.extend(looks(file))
+                return seen[number] if seen else ""
 
             self._sheets[entity] = file, Sheet(entity, file.name, file.header, known, guess)
         return self._sheets[entity]
@@ -283,31 +282,3 @@ def _known(entity: str) -> str:
     if entity not in ENTITIES:
         raise UsageError(f"an export has no entity {entity}; known: {', '.join(sorted(ENTITIES))}")
     return entity
-
-
-def _message(row: Json, conversation: Json) -> Json:
-    """A message as the API nests it: the contact's side is told by a key, an agent's by none."""
-    is_agent = row["author"] == "agent"
-    author: dict[str, Any] = {"id": row.get("agent_id"), "key": None}
-    if not is_agent:
-        author = {"id": conversation["user_id"], "key": row.get("user_key") or "exported"}
-    return {
-        "id": row["id"],
-        "chat": conversation["id"],
-        "user": author,
-        "content": row.get("content"),
-        "source": row.get("source"),
-        "timestamp": row.get("timestamp"),
-    }
-
-
-def _looks(file: TextFile) -> list[str]:
-    """Per column the value type its filled cells all look like, `fixed` or `json`, else blank."""
-    possible: list[frozenset[str] | None] = [None] * len(file.header)
-    for row in file.rows():
-        for number, text in enumerate(row.cells):
-            if text and possible[number] != frozenset():
-                seen = cells.looks(text)
-                before = possible[number]
-                possible[number] = seen if before is None else before & seen
-    return [next(iter(found)) if found and len(found) == 1 else "" for found in possible]

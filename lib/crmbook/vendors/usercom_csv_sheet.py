@@ -14,6 +14,7 @@ from typing import Any, Final
 from crmbook.errors import DataError
 from crmbook.vendors import usercom_csv_cells as cells
 from crmbook.vendors import usercom_shape as shape
+from crmbook.vendors.usercom_csv_text import TextFile
 from crmbook.vendors.usercom_values import Json, WrongTypeError
 
 # Columns with another kind than the API's field, or without one: name in the file, kind, key of the object.
@@ -153,13 +154,15 @@ class Sheet:
         sources: dict[str, list[str]] = {}
         for column in self.columns:
             sources.setdefault(column.key, []).append(column.header)
+        missing = [key for key in _REQUIRED.get(self.entity, ("id",)) if key not in sources]
+        if missing:
+            # What stands there isn't quoted: in a file without a header it would be somebody's record.
+            raise DataError(
+                f"{name} line 1: missing column {', '.join(missing)}; expected the names of the columns there"
+            )
         for headers in sources.values():
             if len(headers) > 1:
                 raise DataError(f"{name} line 1: columns {' and '.join(headers)} mean the same; keep one")
-        missing = [key for key in _REQUIRED.get(self.entity, ("id",)) if key not in sources]
-        if missing:
-            have = ", ".join(column.header for column in self.columns)
-            raise DataError(f"{name} line 1: missing column {', '.join(missing)}; the file has {have}")
 
     def _reader(self, kind: str) -> Callable[[str], Any]:
         special: dict[str, Callable[[str], Any]] = {
@@ -242,3 +245,31 @@ def _with_memberships(found: Json) -> Json:
         {"id": one, "name": None, "member_since": at} for one, at in zip(ids, times, strict=True)
     ]
     return found
+
+
+def message(row: Json, conversation: Json) -> Json:
+    """A message as the API nests it: the contact's side is told by a key, an agent's by none."""
+    is_agent = row["author"] == "agent"
+    author: dict[str, Any] = {"id": row.get("agent_id"), "key": None}
+    if not is_agent:
+        author = {"id": conversation["user_id"], "key": row.get("user_key") or "exported"}
+    return {
+        "id": row["id"],
+        "chat": conversation["id"],
+        "user": author,
+        "content": row.get("content"),
+        "source": row.get("source"),
+        "timestamp": row.get("timestamp"),
+    }
+
+
+def looks(file: TextFile) -> list[str]:
+    """Per column the value type its filled cells all look like, `fixed` or `json`, else blank."""
+    possible: list[frozenset[str] | None] = [None] * len(file.header)
+    for row in file.rows():
+        for number, text in enumerate(row.cells):
+            if text and possible[number] != frozenset():
+                seen = cells.looks(text)
+                before = possible[number]
+                possible[number] = seen if before is None else before & seen
+    return [next(iter(found)) if found and len(found) == 1 else "" for found in possible]

@@ -90,8 +90,11 @@ class TextFile:
         names = [(cell or "").strip() for cell in row.cells]
         if "" in names:
             raise DataError(f"{self.name} line {row.line}: column {names.index('') + 1} has no name")
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise DataError(f"{self.name} line {row.line}: column {', '.join(twice)} is there twice")
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise DataError(
+                    f"{self.name} line {row.line}: columns {names.index(name) + 1} and {number + 1} have the same name"
+                )
         return names
 
     def _checked(self, row: Row) -> Row:
