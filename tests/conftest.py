@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import stamina
 
+from crmbook.sandbox.server import Sandbox
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -74,6 +76,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     finished = crmbook("demo", "--json", runs=folder)
     assert finished.code == 0, finished.out + finished.err
     return Demo(folder, Path(finished.json["report"]).parent, finished)
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The small customer, walked from stage to stage by whoever needs it first: `journey.to("signed")`."""
+    from customer_setup import Journey, scenario
+
+    with Sandbox(scenario()) as box:
+        yield Journey(box, tmp_path_factory.mktemp("journey"))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmbook import clean, parse
+from crmbook.phases import choosing
 
 RAW = pl.col("raw")
 TEXT_LIKE = ("copy", "name", "text", "textarea", "json_text", "email", "phone", "url", "datetime")
@@ -294,3 +295,20 @@ def test_typed_columns_become_the_text_rules_read() -> None:
     )
     made = source.select(clean.as_text(pl.col(c), source.schema[c]).alias(c) for c in source.columns)
     assert made.row(0) == ("true", "2024-03-31T01:30:00.000500Z", "2024-03-31", "7", "b, a", None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.none() | st.text(max_size=12) | st.lists(st.text(max_size=5), max_size=3).map(json.dumps),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_choices_parsed_once_per_text_equal_the_rules(raw: list[str | None]) -> None:
+    """The quick way through the different texts gives what the rule gives row by row."""
+    column = pl.Series("raw", raw, dtype=pl.String)
+    for rule in ("choice", "choices"):
+        made = choosing.chosen(column, rule=rule, replacements={})
+        assert made["value"].to_list() == applied(rule, *raw)
+        assert (~made["is_refused"]).to_list() == valid(rule, *raw)

@@ -78,3 +78,11 @@ def test_an_empty_list_and_a_null_are_no_filled_cell() -> None:
     rows = pl.DataFrame({"a": [None, ""], "b": [False, None], "c": [[], ["x"]], "d": [0, None]})
     counted = rows.select(n=dedupe.filled_cells(["a", "b", "c", "d"], rows.schema))
     assert counted["n"].to_list() == [2, 2]
+
+
+def test_an_opt_out_anywhere_survives_the_merge() -> None:
+    """The survivor of a merge is unsubscribed as soon as one of the merged records was."""
+    rows = people(("1", "a", 3, "Gdynia", []), ("2", "a", 2, "Gdynia", []), ("3", "b", 1, "Hel", []))
+    rows = rows.with_columns(pl.Series(dedupe.OPT_OUT, [False, True, False]))
+    left, _, _ = dedupe.fold(rows, merges(rows), rank=RANK, own=["source_id", "key", "filled"])
+    assert dict(left.select("source_id", dedupe.OPT_OUT).iter_rows()) == {"1": True, "3": False}

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from crmbook import config, extract, extract_frames, runs, source_files, tables
-from crmbook.errors import AuthError, ConfigError, DataError, UsageError, Waiting
+from crmbook.errors import AuthError, ConfigError, DataError, Waiting
 from crmbook.sandbox.scenario import KINDS, Scenario
 from crmbook.sandbox.server import Sandbox
-from crmbook.vendors.usercom import Page, Record
+from crmbook.vendors.usercom import Page, Record, UserCom
 from crmbook.vendors.usercom_shape import canonical
 
 TOKEN = "ACME_USERCOM_TOKEN"
@@ -257,21 +257,9 @@ def test_a_wrong_token_is_refused_without_being_shown(open_run: Open) -> None:
     assert "xxx" not in str(caught.value)
 
 
-def test_a_folder_of_exports_is_not_read_yet(open_run: Open) -> None:
-    """Said plainly instead of reading nothing."""
-    with Sandbox(_scenario()) as box, pytest.raises(UsageError, match="not built yet"):
-        extract.fetch(_csv(open_run(box)))
-
-
-def _csv(run: runs.Run) -> runs.Run:
-    source = run.customer.source.model_copy(update={"kind": "csv", "path": "export"})
-    run.customer = run.customer.model_copy(update={"source": source})
-    return run
-
-
 def test_records_sent_twice_are_counted_and_the_last_one_stands(fetched: runs.Run) -> None:
     """Records move between pages while one reads."""
-    job = extract._Extract(fetched, None)
+    job = extract._Extract(fetched, UserCom("http://127.0.0.1:1/api/public/", "x" * 64))
     columns = extract_frames.Columns(tables.TAGS)
     pages = [Page([_tag(1, "old"), _tag(2, "two")], 2), Page([_tag(1, "new")], 2)]
 

@@ -64,7 +64,7 @@ def test_one_pipeline_fits_every_plan_that_says_so() -> None:
 
 def _inventory(*rows: tuple[str, int], closed: tuple[str, ...] = ()) -> pl.DataFrame:
     return pl.DataFrame(
-        [(e, n, n, 0, n, e not in closed, "api") for e, n in rows],
+        [(e, n, n, 0, n, e not in closed, "api", 0) for e, n in rows],
         schema=tables.INVENTORY.columns,
         orient="row",
     )

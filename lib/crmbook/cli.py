@@ -8,22 +8,38 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from crmbook import __version__
-from crmbook.errors import CrmbookError, UsageError
+from crmbook.errors import CrmbookError, UsageError, Waiting
 
+Env = Literal["test", "production"]
 _ENV = click.Choice(["test", "production"])
 _PHASE = click.Choice(
     ["01_discovery", "02_mapping", "03_workspace", "04_normalization", "05_load", "06_reconciliation", "07_handoff"]
 )  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Main(click.Group):
+    """With --json a command line that can't be read is one JSON object too, like every other error."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        given = list(sys.argv[1:] if args is None else args)
+        if "--json" not in given:
+            return super().main(given, **extra)
+        try:
+            code = super().main(given, **{**extra, "standalone_mode": False})
+        except click.ClickException as problem:
+            _print_error(problem.format_message(), "UsageError", problem.exit_code)
+            sys.exit(problem.exit_code)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crmbook")
 def main() -> None:
     """The CRM migration workbook: one company from User.com to Freshsales, with proof."""
@@ -41,15 +57,14 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             _report(stop, as_json=as_json)
             sys.exit(stop.exit_code)
         except KeyboardInterrupt:
-            click.echo("interrupted; run again to continue", err=True)
+            _tell("interrupted; run again to continue", "Interrupted", 130, as_json=as_json)
             sys.exit(130)
-        except Exception:
-            click.echo(
-                "a bug; please report it with these lines:\n" + traceback.format_exc(limit=-6), err=True
-            )
+        except Exception as bug:
+            click.echo(traceback.format_exc(limit=-6), err=True)
+            _tell("a bug; please report it with the lines above", type(bug).__name__, 1, as_json=as_json)
             sys.exit(1)
-        if as_json:
-            click.echo(json.dumps(result or {}, ensure_ascii=False, default=str))
+        if as_json and result is not None:
+            click.echo(json.dumps(result, ensure_ascii=False, default=str))
 
     return wrapped
 
@@ -63,15 +78,19 @@ def _silent(line: str) -> None:
 
 
 def _report(stop: CrmbookError, *, as_json: bool) -> None:
-    line = " ".join(str(stop).split())
+    more = {"waits_for": stop.what, "command": stop.command} if isinstance(stop, Waiting) else {}
+    _tell(" ".join(str(stop).split()), type(stop).__name__, stop.exit_code, as_json=as_json, **more)
+
+
+def _tell(line: str, kind: str, code: int, *, as_json: bool, **more: str) -> None:
     if as_json:
-        click.echo(
-            json.dumps(
-                {"error": line, "kind": type(stop).__name__, "exit_code": stop.exit_code}, ensure_ascii=False
-            )
-        )
+        _print_error(line, kind, code, **more)
     else:
         click.echo(line, err=True)
+
+
+def _print_error(line: str, kind: str, code: int, **more: str) -> None:
+    click.echo(json.dumps({"error": line, "kind": kind, "exit_code": code, **more}, ensure_ascii=False))
 
 
 @main.command()
@@ -126,7 +145,7 @@ def new(say: Callable[[str], None], customer: str) -> dict[str, Any]:
 @click.argument("customer")
 @click.option("--env", type=_ENV, default="test", show_default=True)
 @_command
-def doctor(say: Callable[[str], None], customer: str, env: str) -> dict[str, Any]:
+def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any]:
     """Check settings, tokens, both vendors, and what the source API does not tell."""
     from crmbook import desk
 
@@ -154,7 +173,7 @@ def doctor(say: Callable[[str], None], customer: str, env: str) -> dict[str, Any
 )
 @click.option("--by", default="", help="Who approves.")
 @_command
-def run(say: Callable[[str], None], customer: str, env: str, **given: Any) -> dict[str, Any]:
+def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
     from crmbook import pipeline
 
@@ -201,12 +220,14 @@ def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, 
 
 @main.command()
 @click.argument("customer", required=False)
-def lab(customer: str | None) -> None:
+@click.option("--port", default=8888, show_default=True)
+@click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
+def lab(customer: str | None, port: int, no_browser: bool) -> None:
     """Open JupyterLab on working copies, never on the templates."""
     from crmbook import desk
 
     try:
-        desk.lab(customer)
+        desk.lab(customer, port=port, opens_browser=not no_browser)
     except CrmbookError as stop:
         _report(stop, as_json=False)
         sys.exit(stop.exit_code)

@@ -37,7 +37,7 @@ _AUTOMATION_COLUMNS: Final = ("name", "trigger", "conditions", "actions", "activ
 def run(edition: str, say: Say) -> dict[str, Any]:
     """The demo customer migrated into the sandbox's test tenant; the summary names the report."""
     customer = CUSTOMERS[edition]
-    with Sandbox(scenario.scenario(), edition=edition) as box:
+    with Sandbox(scenario.scenario(), edition=edition, port=_port()) as box:
         prepare(box.ready, edition=edition)
         for record in runs.all_runs(customer):
             shutil.rmtree(record.folder)

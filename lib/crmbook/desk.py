@@ -3,20 +3,22 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, extract, runs
+from crmbook import config, extract, extract_csv, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
+from crmbook.vendors.usercom_csv import UserComCsv
 
 Say = Callable[[str], None]
 _CHECKED_ROUTES: Final = ("pipelines", "agents", "activity_types", "conversations")
+_READY: Final = {"api": "reachable, key accepted", "csv": "the exports are there, their columns understood"}
+_TELLS: Final = {"api": "the API tells", "csv": "the exports tell"}
 
 
 def new(customer: str, say: Say) -> dict[str, Any]:
@@ -55,19 +57,26 @@ def doctor(customer: str, env: config.Env, say: Say) -> dict[str, Any]:
 
 def _check_source(customer: config.Customer) -> list[dict[str, Any]]:
     try:
-        secret = config.token(customer.source.token_env, section="source", key=customer.key)
-        client = usercom.UserCom(
-            customer.source.base_url, secret, requests_per_second=customer.source.requests_per_second
-        )
+        client = _source_client(customer)
         client.check()
     except CrmbookError as stop:
         return [{"check": "source", "ok": False, "finding": str(stop)}]
-    rows: list[dict[str, Any]] = [{"check": "source", "ok": True, "finding": "reachable, key accepted"}]
+    rows: list[dict[str, Any]] = [{"check": "source", "ok": True, "finding": _READY[client.origin]}]
     folder = runs.root() / customer.key / "source"
     return rows + [_check_route(client, entity, folder) for entity in _CHECKED_ROUTES]
 
 
-def _check_route(client: usercom.UserCom, entity: str, folder: Path) -> dict[str, Any]:
+def _source_client(customer: config.Customer) -> usercom.UserCom | UserComCsv:
+    if customer.source.kind == "csv":
+        return extract_csv.client(customer, runs.root() / customer.key)
+    return usercom.UserCom(
+        customer.source.base_url,
+        config.token(customer.source.token_env, section="source", key=customer.key),
+        requests_per_second=max(1, int(customer.source.requests_per_second)),
+    )
+
+
+def _check_route(client: usercom.UserCom | UserComCsv, entity: str, folder: Path) -> dict[str, Any]:
     """A route no public page documents: answered, filled by a file, or missing (an empty file is written)."""
     check = f"source {entity}"
     file = extract.GAP_FILES.get(entity)
@@ -79,7 +88,7 @@ def _check_route(client: usercom.UserCom, entity: str, folder: Path) -> dict[str
         return {"check": check, "ok": True, "finding": f"from source/{file.name}"}
     try:
         if client.available(entity):
-            return {"check": check, "ok": True, "finding": "the API tells"}
+            return {"check": check, "ok": True, "finding": _TELLS[client.origin]}
     except NotFound:
         pass
     except CrmbookError as stop:
@@ -163,7 +172,7 @@ def _progress(record: runs.Record) -> dict[str, Any] | None:
     return live if time.time() - live["at"] < 60 else None
 
 
-def lab(customer: str | None) -> None:
+def lab(customer: str | None, *, port: int, opens_browser: bool) -> None:
     """JupyterLab on copies of the templates in runs/<customer>/drafts, filled in for its newest run."""
     if customer is None:
         folder = runs.root() / "drafts"
@@ -179,9 +188,13 @@ def lab(customer: str | None) -> None:
     if shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) is None:
         raise UsageError("jupyterlab is not installed here; install the project with: make demo")
     environment = {**os.environ, "CRMBOOK_RUNS": str(runs.root())}
-    subprocess.run(
-        [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}"], env=environment, check=False
-    )
+    arguments = [f"--ServerApp.root_dir={folder}", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
+    # As root (a container) the server refuses to start without being told; it listens on loopback only.
+    arguments += ["--allow-root"] if os.geteuid() == 0 else []
+    arguments += [] if opens_browser else ["--no-browser"]
+    # News and update checks would leave the machine.
+    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments, *quiet], environment)  # noqa: S606
 
 
 def _draft(template: Path, draft: Path, customer: str | None, run_id: str) -> None:

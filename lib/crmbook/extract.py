@@ -7,18 +7,20 @@ Everything that can be read is saved before the run stops for agents or pipeline
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 import polars as pl
 
-from crmbook import config, extract_frames, extract_history, source_attachments, source_files, tables
-from crmbook.errors import NotFound, UsageError, Waiting
+from crmbook import config, extract_csv, extract_frames, extract_history, source_attachments, source_files, tables
+from crmbook.errors import NotFound, Waiting
 from crmbook.extract_frames import Columns
 from crmbook.phases import sampling
 from crmbook.runs import Run
 from crmbook.vendors.quota import Quota
 from crmbook.vendors.trust import checked_base_url
 from crmbook.vendors.usercom import Page, Record, UserCom
+from crmbook.vendors.usercom_csv import UserComCsv
 
 _SOURCES: Final = {
     "contacts": ("users", tables.SOURCE_CONTACTS, "contact"),
@@ -32,16 +34,17 @@ _SMALL: Final = {"tags": tables.TAGS, "lists": tables.LISTS, "segments": tables.
 class _Extract:
     """One reading of the source; `inventory` grows by a row per entity as they are done."""
 
-    def __init__(self, run: Run, client: UserCom) -> None:
+    def __init__(self, run: Run, client: UserCom | UserComCsv) -> None:
         self.run = run
         self.client = client
         self.inventory: list[dict[str, Any]] = []
 
     def records(self, entity: str, pages: Iterator[Page]) -> Iterator[list[Record]]:
         """The records page by page, with progress; afterwards the entity's inventory row stands."""
-        reported, fetched, seen = None, 0, Counter[str]()
+        reported, rejected, fetched, seen = None, 0, 0, Counter[str]()
         for page in pages:
             reported = page.reported if reported is None else reported
+            rejected += page.rejected
             fetched += len(page.records)
             seen.update(record.source_id for record in page.records)
             self.run.progress(entity, fetched, reported)
@@ -49,7 +52,7 @@ class _Extract:
                 self.run.log("next page not found, taken as the end", entity=entity, fetched=fetched)
             yield page.records
         self.run.progress(entity, fetched, fetched)
-        self.note(entity, reported=reported, fetched=fetched, distinct=len(seen))
+        self.note(entity, reported=reported, fetched=fetched, distinct=len(seen), rejected=rejected)
 
     def note(
         self,
@@ -59,13 +62,15 @@ class _Extract:
         fetched: int = 0,
         distinct: int | None = None,
         available: bool = True,
-        origin: str = "api",
+        origin: str = "",
+        rejected: int = 0,
     ) -> None:
         distinct = fetched if distinct is None else distinct
         self.inventory.append(
             {
                 "entity": entity, "reported": reported, "fetched": fetched, "duplicates": fetched - distinct,
-                "distinct": distinct, "available": available, "origin": origin,
+                "distinct": distinct, "available": available, "origin": origin or self.client.origin,
+                "rejected": rejected,
             }
         )  # fmt: skip
         self.run.log(
@@ -92,24 +97,26 @@ def fetch(run: Run) -> None:
     account, but of what exists per contact only what was read.
 
     Raises:
-        ConfigError: the token's variable is not set, or a file in the source folder is malformed.
-        UsageError: the source is a folder of exports.
+        ConfigError: the token's variable is not set, a file in the source folder is malformed, or an export missing.
         Waiting: pipelines or agents are not available and their file is not filled in.
     """
+    if run.customer.source.kind == "csv":
+        with extract_csv.source(run) as exports:
+            _fetch(_Extract(run, exports))
+        return
+    with closing(_client(run)) as client:
+        run.save("source_rejects", tables.SOURCE_REJECTS.empty())
+        _fetch(_Extract(run, client))
+
+
+def _client(run: Run) -> UserCom:
     source = run.customer.source
-    if source.kind != "api":
-        raise UsageError('source.kind = "csv": reading exports is not built yet; use kind = "api"')
     token = config.token(source.token_env, section="source", key=run.customer.key)
     base_url = f"{source.base_url}/"
     rate = source.requests_per_second
     limits = {"second": int(rate)} if rate >= 1 else {"minute": max(1, int(rate * 60))}
-    client = UserCom(
-        base_url, token, quota=Quota(run.quota_path, checked_base_url(base_url).netloc.decode(), limits)
-    )
-    try:
-        _fetch(_Extract(run, client))
-    finally:
-        client.close()
+    host = checked_base_url(base_url).netloc.decode()
+    return UserCom(base_url, token, quota=Quota(run.quota_path, host, limits))
 
 
 def _fetch(job: _Extract) -> None:

@@ -8,17 +8,13 @@ from typing import Final
 
 import polars as pl
 
-EMAIL: Final = (
-    r"(?i)^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$"
-)
-URL: Final = (
-    r"(?i)^(?:https?://)?(?:[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?\.)+[\p{L}\p{N}-]{2,}"
-    r"(?::[0-9]{1,5})?(?:[/?#]\S*)?$"
-)
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[^\s.:/?#@,;\"'<>()\[\]{}|\\^`]"
+EMAIL: Final = rf"^{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*\.)+(?:[A-Za-z]{{2,}}|[Xx][Nn]--[A-Za-z0-9-]+)$"
+URL: Final = rf"^(?:[Hh][Tt][Tt][Pp][Ss]?://)?(?:{_LABEL}+\.)+(?:[^\s.:/?#@,;0-9-]{_LABEL}+)(?::[0-9]{{1,5}})?(?:[/?#]\S*)?$"
 EMAIL_LENGTH: Final = 254
 LOCAL_PART_LENGTH: Final = 64
-E164: Final = r"^\+[ ().\-/]*[1-9](?:[ ().\-/]*[0-9]){6,14}$"
+E164: Final = r"^\+[1-9][0-9]{6,14}$"
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
 _BLANK = "\t\n\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
@@ -148,21 +144,25 @@ def is_json(raw: pl.Expr) -> pl.Expr:
 def email(raw: pl.Expr) -> pl.Expr:
     """An address with its domain in lower case; the part before the @ stays as it is."""
     text = trimmed(raw)
-    return text.str.extract("^(.*@)") + text.str.extract("@([^@]*)$").str.to_lowercase()
+    shouted = pl.when(text.str.contains("@.*[A-Z]")).then(text)
+    lowered = shouted.str.extract("^(.*@)") + shouted.str.extract("@([^@]*)$").str.to_lowercase()
+    return pl.coalesce(lowered, text)
 
 
 def is_email(raw: pl.Expr) -> pl.Expr:
     """True where the text is one plain address with a full domain name."""
     text = trimmed(raw)
-    local = text.str.extract("^(.*)@").str.len_chars()
-    return text.str.contains(EMAIL) & (text.str.len_chars() <= EMAIL_LENGTH) & (local <= LOCAL_PART_LENGTH)
+    local_length = text.str.find("@", literal=True)
+    fits = (text.str.len_chars() <= EMAIL_LENGTH) & (local_length <= LOCAL_PART_LENGTH)
+    return text.str.contains(EMAIL) & fits
 
 
 def phone(raw: pl.Expr) -> pl.Expr:
     """E.164 where the number is written with + and country code, else the text with single blanks."""
     typed = trimmed(raw).str.replace_all(r"\s+", " ")
-    is_e164 = typed.str.contains(E164) & ~typed.str.contains("(0)", literal=True)
-    return pl.when(is_e164).then(typed.str.replace_all("[^+0-9]", "")).otherwise(typed)
+    bare = typed.str.replace_all(r"[ ().\-/]", "")
+    is_e164 = bare.str.contains(E164) & ~typed.str.contains("(0)", literal=True)
+    return pl.when(is_e164).then(bare).otherwise(typed)
 
 
 def url(raw: pl.Expr) -> pl.Expr:

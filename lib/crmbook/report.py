@@ -13,6 +13,7 @@ from typing import Any, Final
 import nbformat
 import polars as pl
 from jinja2 import Environment, select_autoescape
+from markupsafe import Markup, escape
 
 from crmbook import runs
 
@@ -40,6 +41,10 @@ pre { font: .82rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: 
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0; padding: 0; list-style: none; }
 .figures li { border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; } .figures b { display: block; font-size: 1.5rem; }
 .figures span { color: var(--soft); font-size: .85rem; }
+@media (max-width: 40rem) { table.cards thead { position: absolute; clip-path: inset(50%); }
+  table.cards, table.cards tbody, table.cards tr, table.cards td { display: block; } table.cards tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  table.cards td { border: 0; padding: .1rem 0; text-align: left; } table.cards td:first-child { font-weight: 600; }
+  table.cards td:empty { display: none; } table.cards td:not(:first-child)::before { content: attr(data-label) ": "; color: var(--soft); } }
 @media print { body { max-width: none; } .code { display: none; } }
 """
 
@@ -58,10 +63,25 @@ _FRONT: Final = """
 <h2>What moved, what did not, and why</h2>{{ moved }}
 <h2>Every record of the source, in exactly one class</h2>{{ classes }}
 <h2>Every relation, likewise</h2>{{ links }}
+<h2>Every row of the history, from the source to the target</h2>{{ history }}
+<h2>Instants in the target beside those of the source</h2>{{ instants }}
 <h2>What a person still has to do</h2>{{ open_items }}
 <h2>Who approved what</h2>{{ approvals }}
 <h2>The phases and their evidence</h2>{{ phases }}
 <p class="more">Records stand in the run's data folders and in its ledger, which are not part of this page.</p>
+"""
+
+
+_TABLE: Final = """
+{% if not rows %}<p class="more">Nothing.</p>{% else %}
+<div class="wide"><table{% if has_words %} class="cards"{% endif %}><thead><tr>
+{% for title in titles %}<th scope="col"{% if number[loop.index0] %} class="number"{% endif %}>{{ title }}</th>{% endfor %}
+</tr></thead><tbody>
+{% for row in rows %}<tr>{% for cell in row %}
+<td data-label="{{ titles[loop.index0] }}"{% if number[loop.index0] %} class="number"{% endif %}>
+{%- if loop.first and cell in links %}<a href="{{ links[cell] }}">{{ cell }}</a>{% else %}{{ cell }}{% endif %}</td>
+{% endfor %}</tr>{% endfor %}
+</tbody></table></div>{% endif %}
 """
 
 
@@ -70,39 +90,24 @@ def _environment() -> Environment:
 
 
 def _page(title: str, body: str) -> str:
-    from markupsafe import Markup
-
     return _environment().from_string(_PAGE).render(title=title, style=Markup(_STYLE), body=Markup(body))  # noqa: S704
 
 
-def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> str:
+def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> Markup:
     """*frame* as an HTML table, everything escaped; *links* maps a cell of the first column to an address."""
-    from markupsafe import Markup, escape
-
-    if not frame.height:
-        return Markup("<p class=more>Nothing.</p>")
-    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
-    head = "".join(
-        f'<th scope="col"{" class=number" if n else ""}>{escape(c.replace("_", " "))}</th>'
-        for c, n in zip(frame.columns, numeric, strict=True)
-    )
-    rows = []
-    for row in frame.iter_rows():
-        cells = [_cell(v) for v in row]
-        first = (
-            f'<a href="{escape(links[row[0]])}">{escape(cells[0])}</a>'
-            if links and row[0] in links
-            else escape(cells[0])
-        )
-        rest = [
-            f"<td{' class=number' if n else ''}>{escape(c)}</td>"
-            for c, n in zip(cells[1:], numeric[1:], strict=True)
-        ]
-        rows.append(f"<tr><td>{first}</td>{''.join(rest)}</tr>")
     page = (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        _environment()
+        .from_string(_TABLE)
+        .render(
+            titles=[c.replace("_", " ") for c in frame.columns],
+            number=[dtype.is_numeric() for dtype in frame.dtypes],
+            rows=[[_cell(v) for v in row] for row in frame.iter_rows()],
+            links=links or {},
+            # Words need width: on a narrow screen such a table becomes one card a row.
+            has_words=any(dtype == pl.String for dtype in frame.dtypes[1:]),
+        )
     )
-    return Markup(page)  # noqa: S704  every cell was escaped above
+    return Markup(page)  # noqa: S704  the template escapes every cell
 
 
 def _cell(value: object) -> str:
@@ -127,8 +132,6 @@ def write_notebook(notebook: Path, page: Path) -> None:
 
 
 def _rendered(cell: Any) -> str:
-    from markupsafe import escape
-
     if cell.cell_type == "markdown":
         from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
@@ -140,7 +143,6 @@ def _rendered(cell: Any) -> str:
 
 
 def _output(output: Any) -> str:
-    from markupsafe import escape
     from nbconvert.filters.ansi import strip_ansi
 
     if output.output_type == "stream":
@@ -162,19 +164,23 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
     tables = {t: _read(record, phase, t) for phase, t in _FRONT_TABLES}
     balance = tables["class_balance"]
     phases, evidence = _phases(record, content)
-    problems = _total(balance, "missing", "duplicated", "unexpected")
-    differing = _total(tables["field_fidelity"], "different")
+    kinds = (balance, tables["history_class_balance"])
+    problems = sum(_total(kind, "missing", "duplicated", "unexpected") for kind in kinds)
+    differing = sum(_total(tables[kind], "different") for kind in ("field_fidelity", "history_fidelity"))
+    late = _total(tables["instant_balance"], "different")
     lost_links = _total(tables["link_balance"], "missing", "extra", "wrong_primary")
     body = _environment().from_string(_FRONT).render(
         name=name, run_id=content["run_id"], env=content["env"], edition=edition, plan=plan,
-        verdict=_verdict(content, problems + differing + lost_links),
+        verdict=_verdict(content, problems + differing + lost_links + late),
         headline=[
             ("records loaded", f"{_total(balance, 'loaded'):,}"),
             ("records missing or doubled", f"{problems:,}"),
             ("links missing or wrong", f"{lost_links:,}"),
             ("field values that differ", f"{differing:,}"),
+            ("instants that differ", f"{late:,}"),
         ],
         moved=table(tables["moved"]), classes=table(balance), links=table(tables["link_balance"]),
+        history=table(tables["history_chain"]), instants=table(tables["instant_balance"]),
         open_items=table(tables["open_items"]),
         approvals=table(_approvals(content)),
         phases=table(phases, links=evidence),
@@ -186,7 +192,9 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
 
 _FRONT_TABLES: Final = (
     ("07_handoff", "moved"), ("06_reconciliation", "class_balance"), ("06_reconciliation", "link_balance"),
-    ("06_reconciliation", "field_fidelity"), ("07_handoff", "open_items"),
+    ("06_reconciliation", "field_fidelity"), ("06_reconciliation", "history_class_balance"),
+    ("06_reconciliation", "history_fidelity"), ("06_reconciliation", "history_chain"),
+    ("06_reconciliation", "instant_balance"), ("07_handoff", "open_items"),
 )  # fmt: skip
 
 

@@ -107,8 +107,10 @@ class Record:
         return cast("dict[str, Any]", content)
 
     def change(self, **changes: Any) -> dict[str, Any]:
-        content = {**self.get(), **changes}
-        write_json(self.path, content)
+        before = self.get()
+        content = {**before, **changes}
+        if content != before:
+            write_json(self.path, content)
         return content
 
     def phase(self, name: str) -> dict[str, Any]:

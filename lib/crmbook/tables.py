@@ -262,10 +262,20 @@ SOURCE_FILES = _table(
 INVENTORY = _table(
     "inventory",
     "entity",
-    "per source entity: rows the vendor reports (null when it reports none), rows fetched, rows sent twice;"
-    " origin is api, file, csv or skipped (not asked, by the customer's decision); available is false where the route"
-    " answered 404 and where nobody asked; events and e-mails are counted over the contacts that were asked for them",
-    {"entity": S, "reported": I, "fetched": I, "duplicates": I, "distinct": I, "available": B, "origin": S},
+    "per source entity: rows the vendor reports (null when it reports none), rows fetched, rows sent twice, rows"
+    " of an export that are no records; origin is api, file, csv or skipped (not asked, by the customer's decision);"
+    " available is false where the route answered 404 and where nobody asked; events and e-mails are counted over the"
+    " contacts that were asked for them",
+    {
+        "entity": S, "reported": I, "fetched": I, "duplicates": I, "distinct": I, "available": B, "origin": S,
+        "rejected": I,
+    },
+)
+SOURCE_REJECTS = _table(
+    "source_rejects",
+    "file line",
+    "a line of an export that is no record, and why; no values",
+    {"file": S, "line": I, "reason": S},
 )
 FIELDS = _table(
     "fields",

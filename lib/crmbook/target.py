@@ -17,7 +17,7 @@ def connect(run: Run) -> freshsales.Freshsales:
     """
     target = run.target
     token = config.token(target.token_env, section=f"target.{run.env}", key=run.customer.key)
-    quota = Quota(run.quota_path, host(run), _limits(target))
+    quota = Quota(run.quota_path, host(run), limits(target))
     return freshsales.connect(
         target.edition,
         target.base_url,
@@ -32,7 +32,7 @@ def host(run: Run) -> str:
     return urlsplit(run.target.base_url).netloc.rpartition("@")[2].lower()
 
 
-def _limits(target: config.Target) -> dict[str, int]:
+def limits(target: config.Target) -> dict[str, int]:
     plan = plans.plan(target.plan)
     limits = {
         "hour": target.requests_per_hour or plan.requests_per_hour,

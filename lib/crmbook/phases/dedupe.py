@@ -6,11 +6,15 @@ from the survivor's are counted as collapsed.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
 from crmbook import tables
 from crmbook.phases.shape import tally
+
+# The one value where the fullest record must not win: mailing somebody who opted out is an offence.
+OPT_OUT: Final = "cf_usercom_unsubscribed"
 
 
 def id_order(column: str = "source_id") -> list[pl.Expr]:
@@ -59,7 +63,7 @@ def fold(
     """
     *rows* without the merged ones, each survivor completed from them in order of *rank*.
 
-    In the columns *own* a survivor never takes another record's value, and no difference counts. Returned
+    Whoever opted out of mail anywhere stays opted out. In the columns *own* a survivor never takes another record's value, and no difference counts. Returned
     beside the rows: per column the survivors that took something over, and per column the merged records
     whose own value is gone.
     """
@@ -72,7 +76,10 @@ def fold(
     )
     lists = [c for c, t in rows.schema.items() if isinstance(t, pl.List)]
     folded = members.group_by("survivor_id", maintain_order=True).agg(
-        *(_united(c) if c in lists else _first(c, c in own) for c in rows.columns)
+        *(
+            _united(c) if c in lists else _any(c) if c == OPT_OUT else _first(c, c in own)
+            for c in rows.columns
+        )
     )
     shared = [c for c in rows.columns if c not in own]
     before = members.filter(pl.col("source_id") == pl.col("survivor_id"))
@@ -82,6 +89,10 @@ def fold(
     lost = _compared(members.filter(pl.col("source_id") != pl.col("survivor_id")), folded, gone)
     rest = rows.join(pairs, on="source_id", how="anti", maintain_order="left")
     return pl.concat([rest, folded.select(rows.columns)]), taken, lost
+
+
+def _any(column: str) -> pl.Expr:
+    return pl.col(column).max()
 
 
 def _first(column: str, is_own: bool) -> pl.Expr:

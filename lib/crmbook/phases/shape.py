@@ -13,8 +13,10 @@ import polars as pl
 
 from crmbook import clean, tables
 from crmbook.errors import DataError
+from crmbook.phases import choosing
 
 CARRIED_BY_STRUCTURE: Final = "identity"
+CHOICE_RULES: Final = ("choice", "choices")
 SKIPPED: Final = "skip"
 _FLAG: Final = "\x1f"
 _TEXT_COMPARED: Final = (pl.String, pl.Boolean, pl.Date)
@@ -103,11 +105,10 @@ def cells(source: pl.DataFrame, *, entity: str, decided: Decisions, table: table
         DataError: a decision names an unknown rule, source column or target column, or two name one target.
     """
     decisions = _decisions(source, entity, decided.mapping, table)
-    plans = [
-        _plan(d, source.schema[d["source_field"]], _replacements(decided.choices, entity, d))
-        for d in decisions
-    ]
-    made = source.lazy().select("source_id", *(e for p in plans for e in p.values())).collect()
+    chosen = [d for d in decisions if d["rule"] in CHOICE_RULES]
+    plans = [_plan(d, source.schema[d["source_field"]]) for d in decisions if d not in chosen]
+    plain = source.lazy().select("source_id", *(e for plan in plans for e in plan.values())).collect()
+    made = plain.hstack([c for d in chosen for c in _chosen(source, d, _replacements(decided, entity, d))])
     flags = [name for name in made.columns if _FLAG in name]
     sums = made.select(pl.col(flags).sum()).row(0, named=True) if flags else {}
     counted = [(*name.split(_FLAG), n) for name, n in sums.items() if n]
@@ -196,22 +197,39 @@ def _decisions(
     return decisions
 
 
-def _replacements(choices: pl.DataFrame, entity: str, decision: dict[str, Any]) -> dict[str, str]:
-    if decision["rule"] not in ("choice", "choices"):
-        return {}
-    of_field = choices.filter(pl.col("entity") == entity, pl.col("source_field") == decision["source_field"])
+def _replacements(decided: Decisions, entity: str, decision: dict[str, Any]) -> dict[str, str]:
+    of_field = decided.choices.filter(
+        pl.col("entity") == entity, pl.col("source_field") == decision["source_field"]
+    )
     return dict(of_field.select("source_value", "target_value").iter_rows())
 
 
-def _plan(decision: dict[str, Any], dtype: pl.DataType, replacements: dict[str, str]) -> dict[str, pl.Expr]:
+def _chosen(source: pl.DataFrame, decision: dict[str, Any], replacements: dict[str, str]) -> list[pl.Series]:
+    """The target column of a choice and its flags (`_flag`)."""
+    name, rule = decision["source_field"], decision["rule"]
+    values = source[name]
+    if not isinstance(values.dtype, pl.List):
+        values = source.select(clean.as_text(pl.col(name), values.dtype)).to_series()
+    made = choosing.chosen(values, rule=rule, replacements=replacements)
+    flags = {
+        "is_refused": _flag("bad", name, clean.RULES[rule].refusal),
+        "is_unknown": _flag("bad", name, "choice_unknown"),
+        "is_collapsed": _flag("loss", name, "collapsed"),
+        "is_gone": _flag("loss", name, "dropped"),
+        "is_moved": _flag("changed", name, rule),
+    }
+    return [made["value"].alias(decision["target_field"]), *(made[f].alias(to) for f, to in flags.items())]
+
+
+def _plan(decision: dict[str, Any], dtype: pl.DataType) -> dict[str, pl.Expr]:
     """The expressions of one decision by alias: the target column, and flags (`_flag`)."""
     rule, name, target = clean.RULES[decision["rule"]], decision["source_field"], decision["target_field"]
     column = pl.col(name)
     if _is_settled(rule, dtype):
         return {target: (clean.as_text(column, dtype) if rule.dtype == pl.String else column).alias(target)}
-    is_list = isinstance(dtype, pl.List)
-    raw = _first(column) if is_list and rule.name == "phone" else clean.as_text(column, dtype)
-    value = clean.filled(column) if is_list and rule.name == "choices" else rule.apply(raw)
+    is_first = isinstance(dtype, pl.List) and rule.name == "phone"
+    raw = _first(column) if is_first else clean.as_text(column, dtype)
+    value = rule.apply(raw)
     made = {target: value}
     if rule.is_valid is not clean.always:
         made[_flag("bad", name, rule.refusal)] = ~rule.is_valid(raw)
@@ -220,9 +238,7 @@ def _plan(decision: dict[str, Any], dtype: pl.DataType, replacements: dict[str, 
         made[_flag("loss", name, rule.loses)] = is_partial
     if rule.notice:
         made[_flag("odd", name, rule.notice)] = is_partial
-    if replacements:
-        made |= _replaced(name, target, value, rule, replacements)
-    elif rule.dtype in _TEXT_COMPARED and rule.name != "choice":
+    if rule.dtype in _TEXT_COMPARED:
         made[_flag("changed", name, rule.name)] = (value.cast(pl.String) != raw).fill_null(False)
     return {alias: expression.alias(alias) for alias, expression in made.items()}
 
@@ -240,35 +256,3 @@ def _is_settled(rule: clean.Rule, dtype: pl.DataType) -> bool:
 
 def _first(column: pl.Expr) -> pl.Expr:
     return clean.filled(column).list.get(0, null_on_oob=True)
-
-
-def _replaced(
-    name: str, target: str, value: pl.Expr, rule: clean.Rule, replacements: dict[str, str]
-) -> dict[str, pl.Expr]:
-    old, new = list(replacements), [text or None for text in replacements.values()]
-    shared = [o for o, n in replacements.items() if n and new.count(n) > 1]
-    moved = [o for o, n in replacements.items() if n and n != o]
-    gone = [o for o, n in replacements.items() if not n]
-
-    def swapped(text: pl.Expr) -> pl.Expr:
-        return text.replace_strict(old, new, default=None, return_dtype=pl.String)
-
-    def holds(values: list[str]) -> pl.Expr:
-        if rule.name == "choice":
-            return value.is_in(values).fill_null(False)
-        return value.list.eval(pl.element().is_in(values)).list.any().fill_null(False)
-
-    if rule.name == "choice":
-        made, unknown = swapped(value), value.is_not_null() & ~holds(old)
-    else:
-        made = clean.filled(value.list.eval(swapped(pl.element())))
-        made = pl.when(made.list.len() > 0).then(made)
-        unknown = value.list.eval(~pl.element().is_in(old)).list.any().fill_null(False)
-    flags = {_flag("bad", name, "choice_unknown"): unknown}
-    if shared:
-        flags[_flag("loss", name, "collapsed")] = holds(shared)
-    if gone:
-        flags[_flag("loss", name, "dropped")] = holds(gone)
-    if moved:
-        flags[_flag("changed", name, rule.name)] = holds(moved)
-    return {target: made, **flags}

@@ -102,6 +102,13 @@ def blocking(checklist: pl.DataFrame) -> pl.DataFrame:
     return checklist.filter((pl.col("status") != "present") & ~stands_in)
 
 
+def shown(checklist: pl.DataFrame) -> pl.DataFrame:
+    """The rows as a notebook may show them: an owner's row without the e-mail that is its api name."""
+    is_owner = pl.col("kind") == "owner"
+    name = pl.when(is_owner).then(pl.lit("(a person)")).otherwise("api_name")
+    return checklist.select("kind", "module", name.alias("api_name"), "field_type", "pipeline", "stage", "status")
+
+
 def readiness(checklist: pl.DataFrame) -> pl.DataFrame:
     """What the load needs, counted by status, without what stops nothing, as `tables.READINESS`."""
     stands_in = (pl.col("kind") == "owner") & (pl.col("item_id") != ADMIN_ITEM)

@@ -6,6 +6,7 @@ person's edit or a defect. Mounted under `/admin`; answers are JSON, refusals `{
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from crmbook.sandbox import checklist, statehash
+from crmbook.sandbox import checklist, statehash, usercom_export
 from crmbook.sandbox.faults import Faults
 from crmbook.sandbox.freshsales.bulk import settle
 from crmbook.sandbox.freshsales.clock import Clock
@@ -22,6 +23,8 @@ from crmbook.sandbox.freshsales.records import purge_bin
 from crmbook.sandbox.freshsales.tenant import MODULES, Tenant
 from crmbook.sandbox.journal import Journal
 from crmbook.sandbox.store import Doc, Store
+from crmbook.sandbox.usercom_export import Style
+from crmbook.sandbox.usercom_state import Account
 
 _REALMS = ("usercom", "freshsales_test", "freshsales_production")
 _HIDDEN = {"quota"}
@@ -81,6 +84,10 @@ class Side:
         if realm not in _REALMS:
             raise Trouble(404, f"unknown realm; expected one of {', '.join(_REALMS)}")
         return realm
+
+    def export(self, folder: str, style: Doc) -> Doc:
+        """The source account as CSV exports in *folder*, a new or empty one."""
+        return dict(usercom_export.export(Account(self.store), Path(folder), Style.of(style)))
 
     def reset(self) -> Doc:
         self._reset()
@@ -190,6 +197,7 @@ def _routes(side: Side) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
         ("POST", "/faults", lambda _r, b: planned(b)),
         ("DELETE", "/faults", lambda _r, _b: planned([])),
         ("POST", "/reset", lambda _r, _b: side.reset()),
+        ("POST", "/usercom/export", lambda _r, b: side.export(b["folder"], b.get("style") or {})),
         ("POST", "/{realm}/checklist", lambda r, b: checklist.apply(tenant(r), b["rows"])),
         ("POST", "/{realm}/pipelines", lambda r, b: checklist.pipeline(tenant(r), b)),
         (

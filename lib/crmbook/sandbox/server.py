@@ -223,10 +223,13 @@ class Sandbox:
         switches: dict[str, Any] | None = None,
         state: Path | None = None,
         tls: bool = False,
+        port: int = 0,
     ) -> None:
         given = scenario or scenarios.load(None)
         merged = Scenario(given.usercom, _switched(given.freshsales, switches or {}), given.switches)
-        self._site = _site(host="127.0.0.1", port=0, edition=edition, scenario=merged, state=state, tls=tls)
+        self._site = _site(
+            host="127.0.0.1", port=port, edition=edition, scenario=merged, state=state, tls=tls
+        )
         self.ready = self._site.ready
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

@@ -60,11 +60,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Page:
-    """Some records; `reported` is the vendor's count over all pages, null where it gives none that applies."""
+    """
+    Some records; `reported` is the vendor's count over all pages, null where it gives none that applies.
+
+    `rejected` counts rows of an export that are no records.
+    """
 
     records: list[Record]
     reported: int | None
     ended_by_404: bool = False
+    rejected: int = 0
 
 
 class UserCom:
@@ -74,6 +79,8 @@ class UserCom:
     *requests_per_second* is the budget unless a *quota* is given; the vendor documents 429 without numbers.
     Other arguments go to `http.Client`.
     """
+
+    origin = "api"
 
     def __init__(
         self,
@@ -162,7 +169,7 @@ class UserCom:
         obj = body.get("results", body) if isinstance(body, dict) else body
         if isinstance(obj, list) and len(obj) == 1:
             obj = obj[0]
-        return _record("conversations", obj, None, None)
+        return record("conversations", obj, None, None)
 
     def declared(self, entity: str) -> frozenset[str] | None:
         """The `name_std` of the custom attributes of *entity*; None where the account doesn't list them."""
@@ -191,7 +198,7 @@ class UserCom:
         while True:
             results = _results(entity, body)
             reported = body.get("count") if isinstance(body, dict) else None
-            records = [_record(entity, obj, declared, user_id) for obj in results]
+            records = [record(entity, obj, declared, user_id) for obj in results]
             yield Page(records, reported if type(reported) is int else None)
             following = body.get("next") if isinstance(body, dict) else None
             if not following:
@@ -235,7 +242,10 @@ def _results(entity: str, body: Any) -> list[Any]:
     return results
 
 
-def _record(entity: str, obj: Any, declared: frozenset[str] | None, user_id: str | None) -> Record:
+def record(
+    entity: str, obj: Any, declared: frozenset[str] | None = None, user_id: str | None = None
+) -> Record:
+    """The record in *obj*, as received; *user_id* says whose it is where it doesn't itself. Raises DataError."""
     if entity == "conversations":
         fields = shape.conversation(obj)
     else:

@@ -84,7 +84,7 @@ _V1_MARKS: Final = {
 _MIXED: Final = ("activities", "events")
 WITH_ATTRIBUTES: Final = {"users": "user", "companies": "company", "deals": "deal"}
 # Standard in one version or on one page only; a custom attribute declared under such a name is custom.
-_SOMETIMES: Final = {
+SOMETIMES: Final[dict[str, set[str]]] = {
     "users": {"first_name", "last_name", "chat_id", "last_heard", "fcm_key"},
     "companies": set[str](),
     "deals": {"activities_status_updated_at"},
@@ -201,7 +201,7 @@ def _attributes(entity: str, source_id: str, obj: Json, declared: Collection[str
     if is_v1(entity, obj):
         return values
     standard = {"id"} | {name for name, _ in names(entity, is_v1=False).values()}
-    standard |= _SOMETIMES[entity] - set(declared or ())
+    standard |= SOMETIMES[entity] - set(declared or ())
     if _listed(listed):
         standard.add("attributes")
     return values | {key: value for key, value in obj.items() if key not in standard}

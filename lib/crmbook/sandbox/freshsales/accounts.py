@@ -19,13 +19,19 @@ COLUMNS: columns.Columns = {
     "name": lambda _tenant, value: values.text(value, "Name"),
     "website": lambda _tenant, value: values.website(value),
     "phone": lambda _tenant, value: _phone(value),
-    "annual_revenue": lambda _tenant, value: values.money(value, "Annual revenue"),
+    "annual_revenue": lambda _tenant, value: _revenue(value),
 }
 
 
 def _phone(value: object) -> str | None:
     kept = values.text(value, "Phone", 30)
     return kept if kept and any(c.isdigit() for c in kept) else None
+
+
+def _revenue(value: object) -> float | None:
+    """A JSON number in recorded answers, unlike the amounts of deals."""
+    kept = values.money(value, "Annual revenue")
+    return None if kept is None else float(kept)
 
 
 def write(tenant: Tenant, doc: Doc, body: Doc, *, is_new: bool) -> None:  # noqa: ARG001 - one signature for all modules

@@ -140,6 +140,7 @@ def _deal(tenant: Tenant, doc: Doc) -> Doc:
             "deal_stage_id": doc["deal_stage_id"],
             "age": _days(doc["created_at"], doc.get("closed_date") or tenant.clock.iso()),
             "collaboration": {},
+            "fc_widget_collaboration": {"convo_token": None, "auth_token": None, "encoded_jwt_token": None},
             "expected_deal_value": values.money(str(round(amount * _share(doc), 4))),
             "deal_prediction": 0,
             "rotten_days": _rotten(tenant, doc),
