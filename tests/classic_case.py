@@ -12,7 +12,7 @@ import polars as pl
 import history_case as told
 from crmbook import tables
 from crmbook.phases.edition import CLASSIC
-from crmbook.phases.load_history import History
+from crmbook.phases.history_tables import History
 from crmbook.runs import Run
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
@@ -52,7 +52,7 @@ def people() -> pl.DataFrame:
 
 
 def history() -> History:
-    """That of `history_case`, and more of each kind on leads; no lead is in a list."""
+    """That of `history_case`, and more of each kind on leads; no lead is in a list, ends and zones are always told."""
     path, data = FILE
     start, end = told.at("1969-07-20T20:17:40+00:00"), told.at("2040-03-25T02:30:00+02:00")
     more = {
@@ -78,6 +78,9 @@ def history() -> History:
     }  # fmt: skip
     base = told.history()
     grown = {name: pl.concat([getattr(base, name), rows]) for name, rows in more.items()}
+    meetings = grown["appointments"].with_columns(pl.col("time_zone").fill_null("UTC"))
+    entries = grown["sales_activities"].with_columns(pl.col("end_date").fill_null(pl.col("start_date")))
+    grown |= {"appointments": meetings, "sales_activities": entries}
     members = base.list_members.filter(~pl.col("contact_id").is_in(list(LEADS)))
     return replace(base, **grown, list_members=members)
 

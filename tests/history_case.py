@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases.load_history import History
+from crmbook.phases.history_tables import History
 from load_case import frame
 
 FILES = {"contacts/100/offer.pdf": b"%PDF offer", "deals/900/plan.bin": bytes(range(256)) * 40}

@@ -11,7 +11,7 @@ import polars as pl
 from crmbook import config, runs, tables, target, workspace_read
 from crmbook.phases import workspace
 from crmbook.phases.edition import SUITE, Edition
-from crmbook.phases.load_history import NO_HISTORY, History
+from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
@@ -231,7 +231,9 @@ def loading(
         "02_mapping": {"stages": stages(), "owners": owners()},
         "03_workspace": ready_tenant(box, client, edition) | {"capabilities": capabilities()},
         "04_normalization": {
-            "sales_accounts": accounts(), "deals": deals(), **vars(history),
+            "sales_accounts": accounts(),
+            "deals": deals(),
+            **vars(history),
             "contacts": contacts(people) if isinstance(people, int) else people,
         },
     }.items():

@@ -12,7 +12,9 @@ import load_case as case
 from crmbook import tables
 from crmbook.errors import UpstreamError
 from crmbook.phases import documents, load, load_history
-from crmbook.phases.load_history import History, natural, recognized
+from crmbook.phases.history_existing import recognized
+from crmbook.phases.history_tables import History
+from crmbook.phases.load_history import natural
 from crmbook.phases.scoping import Limit
 from test_load import ADMIN_ID, OLA_ID, tenant
 

@@ -57,6 +57,16 @@ def test_evidence_counts_deals_of_users_and_participants() -> None:
     ]
 
 
+def test_what_the_history_says_is_engagement() -> None:
+    """A recorded call, meeting or read e-mail counts like a last contact; a contact the history calls quiet stays one."""
+    contacts = source.contacts({"source_id": "1"}, {"source_id": "2"}, {"source_id": "3"})
+    engagement = pl.DataFrame({"contact_id": ["1", "2"], "is_engaged": [True, False]})
+
+    told = split.evidence(contacts, source.deals(), engagement)
+
+    assert [("1", True), ("2", False), ("3", False)] == told.select("source_id", "is_engaged").rows()
+
+
 def test_a_survivor_stands_on_the_evidence_of_everything_merged_into_it() -> None:
     """What is recorded of a merged record counts for its survivor; what was dropped counts for nobody."""
     evidence = pl.DataFrame(

@@ -1,4 +1,4 @@
-"""Stages, owners, activity types: names and order stay, closed deals find a closed stage."""
+"""Stages and owners: names and order stay, closed deals find a closed stage."""
 
 import polars as pl
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from crmbook import tables
 from crmbook.errors import DataError
 from crmbook.phases import structure
+from history_rows import activities
 from source_rows import contacts, deals, stages
 
 OPEN, WON, LOST, ARCHIVED = 1, 2, 3, 4
@@ -148,9 +149,10 @@ def test_owners_are_the_agents_and_every_id_records_name() -> None:
         AGENTS,
         contacts({"source_id": "1", "assigned_to": "1"}),
         deals({"source_id": "2", "assigned_to": "99"}),
+        activities({"source_id": "3", "assigned_to": "98"}),
     )
 
-    expected = [("1", True, 1), ("2", True, 0), ("99", False, 1)]
+    expected = [("1", True, 1), ("2", True, 0), ("98", False, 1), ("99", False, 1)]
     assert expected == made.select("agent_id", "is_known", "records").rows()
 
 
@@ -163,16 +165,3 @@ def test_a_person_may_give_an_owner_another_user() -> None:
     )
 
     assert ["ann@a.example", "eve@a.example"] == made.get_column("email").to_list()
-
-
-def test_an_activity_type_of_no_known_kind_becomes_a_note() -> None:
-    """Nothing is left without a carrier."""
-    types = pl.DataFrame(
-        [("1", "Call", "call"), ("2", "Dance", None)], schema=tables.ACTIVITY_TYPES.columns, orient="row"
-    )
-
-    made = structure.activity_types(types, pl.DataFrame({"activity_type_id": ["1"], "records": [7]}))
-
-    assert [("call", "sales_activities", 7), ("other", "notes", 0)] == made.select(
-        "kind", "carrier", "records"
-    ).rows()

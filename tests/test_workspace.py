@@ -316,3 +316,42 @@ def test_a_frame_that_is_no_need_is_refused():
     """The checklist is made of `needs`; anything else says which columns it lacks."""
     with pytest.raises(SchemaError, match="item_id"):
         check(pl.DataFrame({"kind": ["x"]}))
+
+
+def carried(*rows):
+    names = ("activity_type_id", "kind", "carrier", "records")
+    return frame(tables.ACTIVITY_MAP, *(dict(zip(names, row, strict=True)) for row in rows))
+
+
+def activity_items(types, *there):
+    needed = workspace.needs(
+        custom_fields=frame(tables.CUSTOM_FIELDS), stages=frame(tables.STAGES), owners=OWNERS, currencies=[],
+        admin_email="admin@x.example", activity_types=types,
+    )  # fmt: skip
+    found = frame(
+        tables.TARGET_ACTIVITY_TYPES,
+        *({"type_id": n, "name": "x", "internal_name": name} for n, name in enumerate(there)),
+    )
+    checklist = workspace.check(
+        needed, target_fields=frame(tables.TARGET_FIELDS), target_owners=USERS, target_stages=frame(tables.TARGET_STAGES),
+        target_currencies=frame(tables.TARGET_CURRENCIES), policy=Policy(), target_activity_types=found,
+    )  # fmt: skip
+    return (
+        checklist.filter(pl.col("item_id").str.starts_with("setting:activity_type"))
+        .select("item_id", "status")
+        .rows()
+    )
+
+
+@pytest.mark.parametrize(
+    ("types", "there", "expected"),
+    [
+        ([("1", "call", "sales_activities", 4), ("2", "email", "sales_activities", 1)], ["phone", "task"], [("setting:activity_type:email", "missing"), ("setting:activity_type:phone", "present")]),
+        ([("1", "call", "sales_activities", 4), ("2", "call", "sales_activities", 4)], ["phone", "phone"], [("setting:activity_type:phone", "present")]),
+        ([("1", "call", "tasks", 4), ("2", "email", "sales_activities", 0), ("3", "push", "sales_activities", 3)], [], []),
+    ],
+    ids=["one-missing", "once-each", "none-needed"],
+)  # fmt: skip
+def test_calls_and_mails_need_their_type_of_activity(types, there, expected):
+    """Only where a sales activity carries them; a type without records, or with a substitute, asks for nothing."""
+    assert activity_items(carried(*types), *there) == expected

@@ -54,6 +54,23 @@ def test_settings_become_tables(sandbox: Sandbox, client: Freshsales) -> None:
     ]
 
 
+def test_activity_types_and_lists_become_tables(client: Freshsales) -> None:
+    """Types by their internal name; of the lists, which an earlier run made and which are somebody else's."""
+    types = workspace_read.read(client)["target_activity_types"]
+    phone = types.row(by_predicate=pl.col("internal_name") == "phone", named=True)
+    assert (phone["name"], phone["is_default"]) == ("Phone", True)
+    made, theirs = client.create_list("Ours")["id"], client.create_list("Theirs")["id"]
+    rows = [("list", "list:1", made), ("contact", "7", theirs)]
+    earlier = case.frame(
+        tables.CROSSWALK,
+        *({"entity": e, "source_id": s, "target_id": t, "origin": "created"} for e, s, t in rows),
+    )
+    assert workspace_read.lists(client, earlier).rows() == [
+        (made, "Ours", "list:1"),
+        (theirs, "Theirs", None),
+    ]
+
+
 class Answers:
     """A tenant whose settings are as given."""
 
@@ -123,7 +140,7 @@ def test_connecting_needs_the_token(
     monkeypatch.setenv("CASE_TARGET", sandbox.ready[case.REALM]["token"])
     with case.loading(sandbox, customers) as (run, _):
         client = target.connect(run)
-        assert client.client.quota.limits == {"hour": 100_000}
+        assert client.client.quota.limits == {"hour": 100_000, "minute": 100_000}
         assert sandbox.ready[case.REALM]["base_url"].split("/")[2] == target.host(run)
         monkeypatch.delenv("CASE_TARGET")
         with pytest.raises(ConfigError, match=r"\[target.test\] token_env names CASE_TARGET"):

@@ -19,8 +19,8 @@ from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
-from crmbook.phases import load, load_history
-from crmbook.phases.load_history import History
+from crmbook.phases import history_existing, load
+from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
@@ -34,7 +34,7 @@ _PARTS: Final = {
     ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages", ("list", "add"): "list members",
 } | {
     (entity, action): module.replace("_", " ")
-    for entity, module in load_history.MODULES.items() for action in ("create", "update")
+    for entity, module in MODULES.items() for action in ("create", "update")
 }  # fmt: skip
 _FRAMES: Final = (
     "sales_accounts", "contacts", "deals", "stages", "owners", "target_fields", "target_owners", "target_stages",
@@ -42,7 +42,7 @@ _FRAMES: Final = (
 )  # fmt: skip
 
 
-def existing(run: Run, client: Freshsales, history: History = load_history.NO_HISTORY) -> pl.DataFrame:
+def existing(run: Run, client: Freshsales, history: History = NO_HISTORY) -> pl.DataFrame:
     """
     EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
 
@@ -54,7 +54,9 @@ def existing(run: Run, client: Freshsales, history: History = load_history.NO_HI
             rows += [_keys(module, record) for record in page]
             run.progress(f"what the target holds: {module}", len(rows))
     frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
-    return tables.conform(load_history.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING)
+    return tables.conform(
+        history_existing.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING
+    )
 
 
 def history_of(run: Run) -> History:

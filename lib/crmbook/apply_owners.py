@@ -16,7 +16,7 @@ from crmbook.apply_writes import fingerprint
 from crmbook.errors import NotFound, Rejected
 from crmbook.ledger import Intent, Ledger, Outcome
 from crmbook.phases import edition as editions
-from crmbook.phases import load_history
+from crmbook.phases import history_tables
 from crmbook.phases.payloads import canonical, digest
 from crmbook.vendors.freshsales import Freshsales
 
@@ -28,7 +28,7 @@ WAITING: Final = "waiting"
 
 _WHY: Final = {LEFT: "somebody gave it to another owner", GONE: "the record is no longer there"}
 _OVERTAKEN: Final = {why: state for state, why in _WHY.items()}
-_MODULES: Final = editions.MODULES | load_history.MODULES
+_MODULES: Final = editions.MODULES | history_tables.MODULES
 _BULK: Final = frozenset(editions.MODULES.values())
 _A_CALL: Final = 100
 _FEW: Final = 10  # so many are read one by one

@@ -16,6 +16,7 @@ from crmbook import (
     figures,
     handing_over,
     history_checks,
+    loading,
     normalizing,
     plan_limits,
     probe,
@@ -27,9 +28,7 @@ from crmbook.errors import Waiting
 from crmbook.phases import (
     compare,
     discovery,
-    documents,
     link_check,
-    load,
     reconciliation,
     scoping,
     spot_check,
@@ -46,6 +45,8 @@ CHECKLIST = "checklist.csv"
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
 normalize = normalizing.normalize
+plan = loading.plan
+carry_out = loading.carry_out
 
 
 def scope(run: Run) -> pl.DataFrame:
@@ -116,43 +117,6 @@ def measure(run: Run) -> pl.DataFrame:
     """`capabilities`: what this tenant was seen to do, by canary records that are gone afterwards."""
     with closing(target.connect(run)) as client:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
-
-
-def plan(run: Run) -> pl.DataFrame:
-    """
-    The plan of this run with its coverage, forecast and storage, saved; the approved one where there is one.
-
-    Raises UpstreamError where the documents don't fit the target's plan.
-    """
-    history = apply.history_of(run)
-    users = run.read("target_owners").filter("is_active").height
-    room = plan_limits.storage(plans.plan(run.target.plan), users)
-    documents.require(run.save("storage", documents.storage(history.documents, room)))
-    with closing(target.connect(run)) as client:
-        planned = apply.plan_of(run, client)
-    accounts, contacts, deals = run.frames("sales_accounts", "contacts", "deals")
-    quotas = {
-        p.name: p.requests_per_hour
-        for p in plans.load().values()
-        if p.edition == run.target.edition and p.requests_per_hour
-    }
-    run.save_all(
-        coverage=load.coverage(
-            planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
-        ),
-        forecast=load.forecast(planned, quotas),
-    )
-    return planned
-
-
-def carry_out(run: Run, planned: pl.DataFrame) -> pl.DataFrame:
-    """The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is."""
-    digest = load.plan_hash(planned)
-    approval = run.require_approval("plan", digest, load.headline(planned))
-    with closing(target.connect(run)) as client:
-        apply.apply(run, client, planned, confirm=approval["hash"])
-    run.save("crosswalk", apply.crosswalk(run))
-    return run.save("outcomes", apply.outcomes(run, planned))
 
 
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
@@ -239,7 +203,7 @@ def _sheet(
     found = spot_check.evidence(
         contacts=read["contacts"],
         deals=read["deals"],
-        rejects=read["rejects"].filter(pl.col("entity").is_in(list(compare.MODULES))),
+        rejects=read["rejects"].filter(pl.col("entity").is_in(list(editions.PLACES))),
         merges=read["merges"],
         differences=differences,
     )

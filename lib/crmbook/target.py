@@ -33,9 +33,10 @@ def host(run: Run) -> str:
 
 
 def limits(target: config.Target) -> dict[str, int]:
+    """Calls per hour and minute: the customer's own figures, else those the plan publishes."""
     plan = plans.plan(target.plan)
-    limits = {
+    windows = {
         "hour": target.requests_per_hour or plan.requests_per_hour,
         "minute": target.requests_per_minute or plan.requests_per_minute,
     }
-    return {window: int(calls) for window, calls in limits.items() if calls}
+    return {window: int(calls) for window, calls in windows.items() if calls}

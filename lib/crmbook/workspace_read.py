@@ -6,7 +6,7 @@ what the vendor leaves open (a probability nobody set) is null.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 

@@ -91,6 +91,10 @@ OBJECTS: Final = {
         "without such a user the admin stands in until reassigned",
     ),
     "documents": Words("file on its record", "name and bytes", "folder and upload date"),
-    "links": Words("document link on its record", "address", "title where the source has none"),
+    "links": Words(
+        "document link on its record, for the properties marked so in the mapping",
+        "address",
+        "its title is the property's name",
+    ),
     "campaigns": Words("none", "nothing", "no interface takes campaigns or e-mail templates"),
 }

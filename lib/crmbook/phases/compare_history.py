@@ -130,6 +130,11 @@ def _expected(rows: pl.DataFrame, shape: Module, crosswalk: pl.DataFrame, ids: T
     made = rows.with_columns(
         pl.col(name).dt.truncate("1s") for name in rows.columns if rows.schema[name] == tables.TIME
     )
+    if "end_date" in shape.fields:
+        # What has no end ends when it began, and a meeting without a zone is in UTC: the target wants both.
+        made = made.with_columns(end_date=pl.coalesce("end_date", shape.instant))
+    if "time_zone" in shape.fields:
+        made = made.with_columns(pl.col("time_zone").fill_null("UTC"))
     if "owner_id" in shape.fields:
         made = made.with_columns(owner_id=ids.owner_id(pl.col("owner_agent_id")))
     if "attendees" in shape.fields:

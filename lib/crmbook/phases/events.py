@@ -100,7 +100,8 @@ def unresolved(events: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
 
 
 def _event() -> pl.Expr:
-    return pl.col("name").fill_null("").alias("event")
+    # Names that differ by blanks alone are one event: decisions.csv could not tell them apart.
+    return pl.col("name").fill_null("").str.replace_all(r"\s+", " ").str.strip_chars().alias("event")
 
 
 def _with_carrier(events: pl.DataFrame, types: pl.DataFrame) -> pl.LazyFrame:
@@ -141,7 +142,7 @@ def _guests(events: pl.DataFrame, owners: pl.DataFrame) -> pl.DataFrame:
 
 
 def _head() -> pl.Expr:
-    name = pl.col("event").str.head(_NAME_LIMIT).str.replace_all(r"\s+", " ").replace("", "(no name)")
+    name = pl.col("event").str.head(_NAME_LIMIT).replace("", "(no name)")
     return pl.format("User.com events {}, user {}", name, "parent_id")
 
 

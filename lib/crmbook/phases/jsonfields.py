@@ -77,6 +77,8 @@ def _part(source: pl.DataFrame, entity: str, name: str) -> pl.Series:
         raise DataError(f"mapping: {entity}.{name}: the source has no property {base}")
     valid = pl.when(parse.is_json(pl.col(base)).fill_null(value=False)).then(pl.col(base))
     try:
+        # A path nobody's value reaches would not be looked at.
+        pl.Series(["{}"]).str.json_path_match(f"${path}")
         return source.select(valid.str.json_path_match(f"${path}").alias(name)).to_series()
     except ComputeError:
         raise DataError(

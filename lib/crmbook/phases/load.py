@@ -16,7 +16,7 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases import load_history, payloads, resolving
 from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
-from crmbook.phases.load_history import NO_HISTORY, History
+from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
 from crmbook.phases.operations import PRIMARY, Op, numbered, op, primary
 from crmbook.phases.payloads import reference
@@ -93,7 +93,7 @@ def plan(
     ops = [
         *_account_ops(sales_accounts, shapes["sales_accounts"], users, found["company"]),
         *_contact_ops(people["contact"], shapes["contacts"], users, found["contact"], statuses),
-        *_lead_ops(leads, shapes.get("leads"), users, found.get(LEAD, {})),
+        *(_lead_ops(leads, shapes["leads"], users, found[LEAD]) if LEAD in people else ()),
         *_deal_ops(placed, shapes["deals"], users, found["deal"]),
         *_close_ops(placed),
         *_lifecycle_ops(contacts, deals, statuses),
@@ -188,7 +188,9 @@ def _account_ops(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
 ) -> Iterator[Op]:
     for row in frame.sort("source_id").iter_rows(named=True):
-        yield primary("company", row["source_id"], found, shape.body(row, owner_id=owners[row["owner_agent_id"]]))
+        yield primary(
+            "company", row["source_id"], found, shape.body(row, owner_id=owners[row["owner_agent_id"]])
+        )
 
 
 def _contact_ops(
@@ -213,10 +215,10 @@ def _contact_ops(
 
 
 def _lead_ops(
-    frame: pl.DataFrame, shape: payloads.Shape | None, owners: Owners, found: Mapping[str, int]
+    frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
 ) -> Iterator[Op]:
     """A lead is not linked to its account: it names it, and a conversion finds the account by that name."""
-    for row in frame.sort("source_id").iter_rows(named=True) if shape else ():
+    for row in frame.sort("source_id").iter_rows(named=True):
         company = {"name": row["company_name"]} if row["company_name"] else None
         body = shape.body(row, owner_id=owners[row["owner_agent_id"]], company=company)
         yield primary(LEAD, row["source_id"], found, body)

@@ -1,84 +1,29 @@
 """Which writes carry the lists, the history and the documents into the target?
 
 In: the tables of 04 beside contacts, companies and deals, and what the target held. Out: operations, after
-those of the records they hang on. None of these kinds has a field for its source id: what an earlier run
-wrote is recognised by that run's crosswalk, as long as the record it hangs on still carries our mark.
+those of the records they hang on.
 Invariant: each row has exactly one write, and each member of a list stands in exactly one call.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import polars as pl
 
-from crmbook import tables
 from crmbook.errors import UpstreamError
-from crmbook.phases.edition import LEAD, hung, source_entity
-from crmbook.phases.edition import MODULES as PARENT_MODULES
+from crmbook.phases import history_existing
+from crmbook.phases.edition import LEAD
+from crmbook.phases.history_tables import MODULES, History
 from crmbook.phases.operations import Op, op, primary
 from crmbook.phases.payloads import instant, reference
 from crmbook.phases.resolving import Owners
 
 MEMBERS_A_CALL: Final = 100
 TARGETABLE: Final = {"contact": "Contact", LEAD: "Lead", "company": "SalesAccount", "deal": "Deal"}
-MODULES: Final = {
-    "list": "lists",
-    "task": "tasks",
-    "appointment": "appointments",
-    "sales_activity": "sales_activities",
-    "note": "notes",
-    "document": "documents",
-    "document_link": "document_links",
-}
-
 _DONE: Final = 1
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class History:
-    """The tables of 04 that hang on contacts, companies and deals."""
-
-    target_lists: pl.DataFrame
-    list_members: pl.DataFrame
-    tasks: pl.DataFrame
-    appointments: pl.DataFrame
-    sales_activities: pl.DataFrame
-    notes: pl.DataFrame
-    documents: pl.DataFrame
-
-    @classmethod
-    def names(cls) -> list[str]:
-        return [field.name for field in fields(cls)]
-
-    @classmethod
-    def none(cls) -> Self:
-        return cls(**{name: tables.of(name).empty() for name in cls.names()})
-
-    def on_leads(self, leads: pl.DataFrame) -> Self:
-        """The same tables with the parents that are *leads* named so."""
-        frames = {name: getattr(self, name) for name in self.names()}
-        made = {n: hung(frame, leads) for n, frame in frames.items() if "parent_kind" in frame.columns}
-        return type(self)(**frames | made)
-
-    def records(self) -> dict[str, pl.DataFrame]:
-        """Entity to its rows, in the order they are written."""
-        is_link = pl.col("kind") == "link"
-        return {
-            "list": self.target_lists,
-            "task": self.tasks,
-            "appointment": self.appointments,
-            "sales_activity": self.sales_activities,
-            "note": self.notes,
-            "document": self.documents.filter(~is_link),
-            "document_link": self.documents.filter(is_link),
-        }
-
-
-NO_HISTORY: Final = History.none()
 
 
 def ops(
@@ -93,15 +38,15 @@ def ops(
     The writes of *history*: lists, their members, tasks, appointments, sales activities, notes, files, links.
 
     *loaded* are the records by entity they may hang on, *types* the target's activity types, *existing* what
-    it held before with the `original_id` that `recognized` gave it.
+    it held before with the `original_id` that `history_existing.recognized` gave it.
 
     Raises:
         UpstreamError: a parent or member is not loaded, an activity type is not in the target, or a list
             there has a name that is to be given.
     """
     _check_parents(history, loaded)
-    found = _found(existing)
-    _check_names(history.target_lists, existing)
+    found = history_existing.found(existing)
+    history_existing.check_names(history.target_lists, existing)
     yield from _list_ops(history, found["list"])
     bodies = {
         "task": _task,
@@ -126,33 +71,6 @@ def natural(source_id: str) -> list[tuple[int, str]]:
     return [(len(part), part) if part.isdigit() else (0, part) for part in parts]
 
 
-def recognized(existing: pl.DataFrame, earlier: pl.DataFrame, history: History) -> pl.DataFrame:
-    """
-    *existing* with the source id of what an earlier run wrote, as far as the target still shows it.
-
-    *earlier* is the crosswalk of earlier runs on this target. History and documents count where the record
-    they hang on still carries our mark under the id it had then; lists where id and name are the same.
-    """
-    marked = existing.select("module", "target_id", parent_id="original_id").drop_nulls()
-    parents = [
-        earlier.filter(pl.col("entity") == kind)
-        .select("target_id", parent_kind=source_entity(), parent_id="source_id")
-        .join(marked.filter(pl.col("module") == module), on=["target_id", "parent_id"], how="semi")
-        .select("parent_kind", "parent_id")
-        for kind, module in PARENT_MODULES.items()
-    ]
-    kept = []
-    for entity, frame in history.records().items():
-        if entity == "list":
-            continue
-        ours = frame.join(pl.concat(parents), on=["parent_kind", "parent_id"], how="semi")
-        ids = earlier.filter(pl.col("entity") == entity).join(ours, on="source_id", how="semi")
-        kept.append(
-            ids.select(module=pl.lit(MODULES[entity]), target_id="target_id", original_id="source_id")
-        )
-    return pl.concat([_recognized_lists(existing, earlier, history.target_lists), *kept], how="diagonal")
-
-
 def membership_coverage(planned: pl.DataFrame, list_members: pl.DataFrame) -> dict[str, Any]:
     """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls."""
     adds = planned.filter((pl.col("entity") == "list") & (pl.col("action") == "add"))
@@ -169,20 +87,6 @@ def membership_coverage(planned: pl.DataFrame, list_members: pl.DataFrame) -> di
         "uncovered": len(wanted - set(sent)),
         "repeated": len(sent) - len(set(sent)),
     }
-
-
-def _recognized_lists(existing: pl.DataFrame, earlier: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
-    made = (
-        earlier.filter(pl.col("entity") == "list")
-        .join(wanted.select("source_id", name_key=_key("name")), on="source_id")
-        .select("target_id", "name_key", module=pl.lit("lists"), made_of="source_id")
-    )
-    return (
-        existing.with_columns(name_key=_key("name"))
-        .join(made, on=["module", "target_id", "name_key"], how="left", maintain_order="left")
-        .with_columns(original_id=pl.coalesce("made_of", "original_id"))
-        .select(existing.columns)
-    )
 
 
 def _list_ops(history: History, found: Mapping[str, int]) -> Iterator[Op]:
@@ -254,18 +158,6 @@ def _filled(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None and value != ""}
 
 
-def _key(column: str) -> pl.Expr:
-    return pl.col(column).str.strip_chars().str.to_lowercase()
-
-
-def _found(existing: pl.DataFrame) -> dict[str, dict[str, int]]:
-    ours = existing.filter(pl.col("original_id").is_not_null())
-    return {
-        entity: dict(ours.filter(pl.col("module") == module).select("original_id", "target_id").iter_rows())
-        for entity, module in MODULES.items()
-    }
-
-
 def _type_ids(sales_activities: pl.DataFrame, types: pl.DataFrame) -> dict[str, int]:
     """Internal name to type id; the vendor's own type before the customer's of the same internal name."""
     first = types.sort("is_default", "position", "type_id", descending=[True, False, False])
@@ -277,18 +169,6 @@ def _type_ids(sales_activities: pl.DataFrame, types: pl.DataFrame) -> dict[str, 
             " add it there and run 03_workspace again, or choose another carrier in 02_mapping"
         )
     return known
-
-
-def _check_names(target_lists: pl.DataFrame, existing: pl.DataFrame) -> None:
-    theirs = existing.filter(pl.col("module") == "lists", pl.col("original_id").is_null())
-    taken = target_lists.join(
-        theirs.select(key=_key("name")), left_on=_key("name"), right_on="key", how="semi"
-    )
-    if taken.height:
-        raise UpstreamError(
-            f"target_lists: {taken.height} names are those of lists that stand in the target by now;"
-            " run 03_workspace again"
-        )
 
 
 def _check_parents(history: History, loaded: Mapping[str, pl.DataFrame]) -> None:

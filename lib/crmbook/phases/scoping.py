@@ -158,7 +158,9 @@ def _field_needs(fields: pl.DataFrame, edition: Edition) -> dict[str, tuple[int,
         for proposal in matching.proposals(fields)
         if proposal.label and proposal.source_field != "source_id"
     ]
-    wanted = pl.DataFrame([*structural, *proposed], schema={"module": pl.String, "kind": pl.String}, orient="row")
+    wanted = pl.DataFrame(
+        [*structural, *proposed], schema={"module": pl.String, "kind": pl.String}, orient="row"
+    )
     types = Counter(edition.by_module(wanted).iter_rows())
     needs: dict[str, tuple[int, str]] = {}
     for module in edition.modules.values():

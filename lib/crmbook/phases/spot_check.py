@@ -48,7 +48,9 @@ def spot_check(
     picked = pl.concat([picked, _ordinary(classes, picked)])
     seen = pl.concat(_evidence(_only(frame, keys, picked), keys) for frame, keys in told)
     labels = seen.group_by(_WHO).agg(pl.col("covers").unique().sort().str.join("; "))
-    sheet = picked.join(labels, on=_WHO).join(classes.select(*_WHO, "target_id", "module"), on=_WHO, how="left")
+    sheet = picked.join(labels, on=_WHO).join(
+        classes.select(*_WHO, "target_id", "module"), on=_WHO, how="left"
+    )
     return tables.conform(_with_addresses(sheet, source_base_url, target_base_url), tables.SPOT_CHECK)
 
 

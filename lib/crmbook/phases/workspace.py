@@ -106,7 +106,9 @@ def shown(checklist: pl.DataFrame) -> pl.DataFrame:
     """The rows as a notebook may show them: an owner's row without the e-mail that is its api name."""
     is_owner = pl.col("kind") == "owner"
     name = pl.when(is_owner).then(pl.lit("(a person)")).otherwise("api_name")
-    return checklist.select("kind", "module", name.alias("api_name"), "field_type", "pipeline", "stage", "status")
+    return checklist.select(
+        "kind", "module", name.alias("api_name"), "field_type", "pipeline", "stage", "status"
+    )
 
 
 def readiness(checklist: pl.DataFrame) -> pl.DataFrame:
@@ -209,9 +211,7 @@ def _owner_needs(owners: pl.DataFrame, admin_email: str) -> pl.DataFrame:
     )
 
 
-def _setting_needs(
-    currencies: Iterable[str | None], activity_types: pl.DataFrame | None
-) -> pl.DataFrame:
+def _setting_needs(currencies: Iterable[str | None], activity_types: pl.DataFrame | None) -> pl.DataFrame:
     codes = sorted({code.strip().upper() for code in currencies if code and code.strip()})
     labels = {"workflows_off": "Workflows are off during the load"}
     labels |= {f"currency:{code}": f"Currency {code} is active" for code in codes}
