@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ TOKENS = {
 }
 COMMAND = re.compile(r"crmbook (approve \S+ --run \S+ \w+ --by NAME --hash \w+)")
 RECORDS = re.compile(r"^(POST|PUT|DELETE) /(contacts|sales_accounts|deals|leads)(?!/view|/filters)")
+STAGES = ("mapped", "loaded", "signed", "killed", "produced")
 _AT = "2026-03-02T09:30:00.000000Z"
 
 
@@ -130,7 +132,7 @@ class Customer:
     def folder(self) -> Path:
         return self.runs / KEY
 
-    def write_settings(self, **replaced: str) -> None:
+    def write_settings(self, replaced: Mapping[str, str] | None = None) -> None:
         """customer.toml and the automation inventory; *replaced* are texts of the file and what stands instead."""
         ready = self.box.ready
         text = f"""\
@@ -156,7 +158,7 @@ token_env = "{TOKENS[realm]}"
 requests_per_hour = 20000
 """
         text += "\n[policy]\nworkflows_disabled = true\n"
-        for old, new in replaced.items():
+        for old, new in (replaced or {}).items():
             assert old in text
             text = text.replace(old, new)
         (self.folder / "source").mkdir(parents=True, exist_ok=True)
@@ -218,16 +220,18 @@ class Journey:
         self.customer = Customer(box, folder / "runs")
         self.customer.runs.mkdir()
         self.customer.write_settings()
-        self._stages = [self._map, self._load, self._sign_off, self._produce]
-        self._done = 0
+        self._ahead = dict(
+            zip(STAGES, (self._map, self._load, self._sign_off, self._kill, self._produce), strict=True)
+        )
+        self._reached: list[str] = []
 
     def to(self, stage: str) -> "Journey":
-        """Walked at least to *stage*: mapped, loaded, signed or produced."""
-        while self._stages and self._done <= ("mapped", "loaded", "signed", "produced").index(stage):
-            walk = self._stages.pop(0)
-            walk()
-            self._done += 1
-        assert self._done > ("mapped", "loaded", "signed", "produced").index(stage), "an earlier stage failed"
+        """Walked at least to *stage*; a stage that failed is not tried again."""
+        for ahead in STAGES[: STAGES.index(stage) + 1]:
+            if walk := self._ahead.pop(ahead, None):
+                walk()
+                self._reached.append(ahead)
+            assert ahead in self._reached, f"the stage {ahead} failed before"
         return self
 
     def kept(self, point: str) -> Path:
@@ -273,12 +277,15 @@ class Journey:
         seen["test ends"] = acme.run("test")
         self._keep("signed")
 
-    def _produce(self) -> None:
+    def _kill(self) -> None:
         acme, seen = self.customer, self.seen
         acme.configure("freshsales_production", acme.checklist("test-01", "03_workspace~1"))
         seen["production stops at the plan"] = acme.run("production")
         acme.approve(seen["production stops at the plan"], by="Jan Kos")
         self.held_when_killed = self._killed_while_writing()
+
+    def _produce(self) -> None:
+        acme, seen = self.customer, self.seen
         seen["production resumes"] = acme.run("production")
         acme.approve(seen["production resumes"], by="Jan Kos")
         seen["production ends"] = acme.run("production")

@@ -15,7 +15,7 @@ TO_APPROVE = [
     pytest.param("mapped", "production opens", "mapping", "production-01", id="mapping"),
     pytest.param("loaded", "test stops at the plan", "plan", "test-01", id="plan"),
     pytest.param("loaded", "test stops at the sign-off", "reconciliation", "test-01", id="reconciliation"),
-    pytest.param("produced", "production stops at the plan", "plan", "production-01", id="production plan"),
+    pytest.param("killed", "production stops at the plan", "plan", "production-01", id="production plan"),
     pytest.param("produced", "production resumes", "reconciliation", "production-01", id="production sign-off"),
 ]  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_a_workspace_that_lacks_something_names_it(journey: Journey) -> None:
     }
     said = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counted.items())
     assert stopped.err == (
-        f"{len(missing)} checklist items are open in the target ({said}); see test-01/03_workspace/checklist.csv;"
+        f"{sum(counted.values())} checklist items are open in the target ({said}); see test-01/03_workspace/checklist.csv;"
         " then: crmbook run acme --env test --run test-01\n"
     )
 

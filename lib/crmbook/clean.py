@@ -27,6 +27,7 @@ TEXT_LENGTH: Final = 256
 TEXTAREA_LENGTH: Final = 10_000
 STANDARD_LENGTH: Final = 255
 PHONE_LENGTH: Final = 30
+_SHORTEST_PHONE: Final = 3
 LARGEST_AMOUNT: Final = 9_007_199_254_740_991
 LARGEST_INTEGER: Final = 99_999_999_999
 LARGEST_NUMBER: Final = 99_999_999_999.9999
@@ -92,7 +93,9 @@ def _is_email(raw: pl.Expr) -> pl.Expr:
 
 def _is_phone(raw: pl.Expr) -> pl.Expr:
     phone = parse.phone(raw)
-    return _blank_or(raw, phone.str.contains("[0-9]") & (phone.str.len_chars() <= PHONE_LENGTH))
+    # "call after 6" is a remark; the shortest numbers there are have three digits
+    has_number = phone.str.count_matches("[0-9]") >= _SHORTEST_PHONE
+    return _blank_or(raw, has_number & (phone.str.len_chars() <= PHONE_LENGTH))
 
 
 def _is_url(raw: pl.Expr) -> pl.Expr:

@@ -61,9 +61,14 @@ def _through(customer: str, box: Sandbox, say: Say) -> dict[str, Any]:
 
 
 def configure(box: Sandbox, realm: str, checklist: Path) -> int:
-    """What an admin does by hand: every open item of *checklist*; UsageError when the tenant refuses one."""
+    """
+    What an admin does by hand before the load: every open item of *checklist* but users, whose seats cost money.
+
+    Raises:
+        UsageError: the tenant refuses an item.
+    """
     with checklist.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+        rows = [row for row in csv.DictReader(stream) if row["kind"] != "owner"]
     answer = box.admin("POST", f"/{realm}/checklist", {"rows": rows})
     if answer["refused"]:
         first = answer["refused"][0]

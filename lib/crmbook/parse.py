@@ -184,8 +184,9 @@ def host(url: pl.Expr) -> pl.Expr:
 
 
 def composed(name: pl.Expr) -> pl.Expr:
-    """A name, trimmed, with every accented letter as one character (Unicode NFC)."""
-    return trimmed(name).str.normalize("NFC")
+    """A name, trimmed, without zero-width blanks, every accented letter one character (Unicode NFC)."""
+    # Joiners stay: Persian and emoji are spelt with them.
+    return trimmed(name.str.replace_all("[\u200b\u2060\ufeff]", "")).str.normalize("NFC")
 
 
 def email_key(email: pl.Expr) -> pl.Expr:

@@ -8,7 +8,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,17 +43,8 @@ def run(
     """
     settled = config.read(runs.root() / customer / "customer.toml")
     target = settled.target(env)
-    _check_options(
-        env,
-        target,
-        sample=sample,
-        delta=delta,
-        approve_all=approve_all,
-        by=by,
-        only=only,
-        first=first,
-        last=last,
-    )
+    _check_options(env, target, sample=sample, delta=delta, approve_all=approve_all, by=by, only=only, first=first,
+                   last=last)  # fmt: skip
     given = dict(_split(setting) for setting in settings)
     names = _asked(only, first, last)
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
@@ -61,11 +52,13 @@ def run(
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
     try:
-        with gates.Server() as server, environment(server.environment):
+        with ExitStack() as stack:
             for phase in names:
                 _check_before(record, settled, phase, by if approve_all else "")
                 if not (only or first) and _is_current(record, phase):
                     continue
+                if not done:
+                    stack.enter_context(_warm_gates())
                 _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
@@ -275,6 +268,12 @@ def _bar(phase: str) -> Iterator[runner.Watch | None]:
             bar.update(news["done"] - bar.n)
 
         yield watch
+
+
+@contextmanager
+def _warm_gates() -> Iterator[None]:
+    with gates.Server() as server, environment(server.environment):
+        yield
 
 
 @contextmanager

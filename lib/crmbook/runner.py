@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,12 @@ class PrivateKernelManager(AsyncKernelManager):
     @default("transport")
     def _transport(self) -> str:
         return "ipc"
+
+    @default("ip")
+    def _ip(self) -> str:
+        # Not in the phase's folder: a kernel that is killed leaves its sockets, and they are no evidence.
+        self._sockets = tempfile.TemporaryDirectory(prefix="crmbook-")
+        return f"{self._sockets.name}/kernel"
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         # What a kernel says on its own streams is about itself; the notebook keeps what the cells say.

@@ -178,7 +178,7 @@ CASES: Final[tuple[Case, ...]] = (
         same((UNKNOWN_AGENT,), {}),
     ),
     case(
-        "agent_inactive", "agents", "the target's user is inactive", "loaded: owns its records",
+        "agent_inactive", "agents", "the target's user is inactive", "queued: the admin owns its records until it is active",
         same((INACTIVE_AGENT,), {}),
     ),
     case(

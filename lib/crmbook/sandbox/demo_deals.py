@@ -210,7 +210,7 @@ _LINKS: tuple[Case, ...] = (
         "queued: the admin owns it until reassigned", same(ids(52143, 52145), {"assigned_to": catalogue.UNKNOWN_AGENT}),
     ),
     case(
-        "deal_owner_inactive", "deals", "assigned to somebody inactive in the target", "loaded: with that owner",
+        "deal_owner_inactive", "deals", "assigned to somebody inactive in the target", "queued: the admin owns it until that user is active",
         same(ids(52146, 52147), {"assigned_to": catalogue.INACTIVE_AGENT}),
     ),
     case(
@@ -238,7 +238,7 @@ _VALUES: tuple[Case, ...] = (
     case("value_many_decimals", "deals", "more decimals than money has", "loaded: the two decimals the source shows", each(52137, "value", ("1234.56789",))),
     case("value_missing", "deals", "no value", "loaded: 0, as the source shows it", each(52138, "value", (None,))),
     case("deal_name_long", "deals", "a name longer than 255 characters", "listed: never cut silently", each(52148, "name", ("Round trip " * 28,))),
-    case("deal_name_missing", "deals", "a name of nothing but blanks", "rejected: no name", each(52149, "name", ("  ",))),
+    case("deal_name_missing", "deals", "a name of nothing but blanks", "changed: named after its id, and listed", each(52149, "name", ("  ",))),
     case("deal_name_formula", "deals", "a name a spreadsheet would compute", "loaded: unchanged, text in sheets", each(52150, "name", ('=IMPORTDATA("x") trip',))),
     case(
         "deal_tag_long", "deals", "a tag longer than 40 characters", "listed: flagged for review",

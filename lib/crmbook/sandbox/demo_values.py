@@ -148,7 +148,7 @@ _STANDARD: tuple[Case, ...] = (
         "queued: the admin owns it until reassigned", same(ids(41108, 41112), {"assigned_to": catalogue.UNKNOWN_AGENT}),
     ),
     case(
-        "owner_inactive", "users", "assigned to somebody inactive in the target", "loaded: with that owner",
+        "owner_inactive", "users", "assigned to somebody inactive in the target", "queued: the admin owns it until that user is active",
         same(ids(41113, 41116), {"assigned_to": catalogue.INACTIVE_AGENT}),
     ),
     case(
