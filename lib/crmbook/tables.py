@@ -102,7 +102,9 @@ def _table(
 def of(name: str) -> Table:
     """The contract of the table stored as `<name>.parquet`; raises SchemaError for a name nobody declared."""
     if name.startswith("raw_"):
-        return Table(name, ("source_id",), RAW.meaning, RAW.columns, personal=RAW.personal, phase="01_discovery")
+        return Table(
+            name, ("source_id",), RAW.meaning, RAW.columns, personal=RAW.personal, phase="01_discovery"
+        )
     if name not in _ALL:
         raise SchemaError(f"no table is called {name}; known: {', '.join(sorted(_ALL))}")
     return _ALL[name]
