@@ -1,5 +1,6 @@
 """The finished demo as its tables tell it, and for each hazard what has to be seen of a record that has it."""
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from demo_account import STEMS, WARSAW, Account, attribute, instant
 ENTITIES = {stem: entity.replace("user", "contact") for entity, stem in STEMS.items()}
 MADE = {"contact": "contacts", "company": "sales_accounts", "deal": "deals"}
 ACTUAL = {"contact": "actual_contacts", "company": "actual_sales_accounts", "deal": "actual_deals"}
+HISTORY = {"activities": "activity", "emails": "email", "events": "event", "conversations": "conversation"}
 _BLANKS = re.compile(r"[\s\u200b]+")
 
 Row = dict[str, Any]
@@ -101,6 +103,53 @@ class Results:
     def forecasts(self) -> dict[tuple[str, str], str]:
         stages = self.table("stages").select("pipeline_id", "stage_id", "forecast_type").iter_rows()
         return {(pipeline, stage): kind for pipeline, stage, kind in stages}
+
+    @cached_property
+    def carried(self) -> dict[tuple[str, str], list[Row]]:
+        """Per row of the history what carries it, or the reason why nothing does; a mail has a row per thing that happened."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.table("carried").iter_rows(named=True):
+            stem = row["source_id"].partition(":")[0]
+            found.setdefault(
+                (row["entity"], stem if row["entity"] == "email" else row["source_id"]), []
+            ).append(row)
+        return found
+
+    @cached_property
+    def history(self) -> dict[tuple[str, str], Row]:
+        """Every carrier as 04 shaped it, with the class and the target id 06 found."""
+        classes = {
+            (row["module"], row["source_id"]): row
+            for row in self.table("history_classes").iter_rows(named=True)
+        }
+        made = {
+            (module, row["source_id"]): row
+            for module in ("tasks", "appointments", "sales_activities", "notes")
+            for row in self.table(module).iter_rows(named=True)
+        }
+        return {key: {**row, **classes[key]} for key, row in made.items()}
+
+    @cached_property
+    def owner_of(self) -> dict[tuple[str, int], int]:
+        return {
+            (module, row["target_id"]): row["owner_id"]
+            for module in ("tasks", "appointments", "sales_activities")
+            for row in self.table(f"actual_{module}").iter_rows(named=True)
+        }
+
+    @cached_property
+    def instants(self) -> dict[tuple[str, str], list[bool]]:
+        found: dict[tuple[str, str], list[bool]] = {}
+        for entity, source_id, is_equal in (
+            self.table("instants").select("entity", "source_id", "is_equal").iter_rows()
+        ):
+            found.setdefault((entity, source_id.partition(":")[0]), []).append(is_equal)
+        return found
+
+    def carriers(self, entity: str, source_id: str) -> list[Row]:
+        """The records of 04 that carry the row, none where it is not moved."""
+        rows = self.carried.get((entity, source_id), [])
+        return [self.history[r["carrier_module"], r["carrier_id"]] for r in rows if r["state"] == "carried"]
 
     def relation(self, source_id: str, name: str) -> list[Row]:
         return [row for row in self.links.get(source_id, []) if row["relation"] == name]
@@ -226,6 +275,56 @@ def owned_by_admin(results: Results, entity: str, source_id: str) -> bool:
     owner = results.owners[demo.ADMIN_EMAIL]
     agent = str(results.rows[entity][source_id]["assigned_to"])
     return results.actual[entity, source_id]["owner_id"] == owner and agent in results.queued
+
+
+def on_survivor(entity: str) -> Seen:
+    """It hangs on the record its contact lives on in."""
+
+    def check(results: Results, source_id: str) -> bool:
+        stem = next(stem for stem, name in HISTORY.items() if name == entity)
+        row = next(row for row in results.account.rows[stem] if str(row["id"]) == source_id)
+        survivor = results.survivors["contact", str(row["user_id"])]
+        found = results.carriers(entity, source_id)
+        return bool(found) and {(c["parent_kind"], c["parent_id"]) for c in found} == {("contact", survivor)}
+
+    return check
+
+
+def of_split(entity: str, side: str) -> Seen:
+    """Its contact is on that side of the split."""
+
+    def check(results: Results, source_id: str) -> bool:
+        parents = {
+            c["parent_id"] for c in results.carriers(entity, source_id) if c["parent_kind"] == "contact"
+        }
+        return bool(parents) and {results.made["contact", i]["split"] for i in parents} == {side}
+
+    return check
+
+
+def at_its_instant(entity: str) -> Seen:
+    """Every instant of it that the target tells is the source's."""
+    return lambda results, source_id: all(results.instants.get((entity, source_id), [False]))
+
+
+def told_in_order(results: Results, source_id: str) -> bool:
+    """Every message stands escaped in the conversation's notes, by time, in as many parts as it takes."""
+    talk = next(row for row in results.account.rows["conversations"] if str(row["id"]) == source_id)
+    parts = sorted(
+        (int(name.rpartition(":")[2]), row["description"])
+        for (module, name), row in results.history.items()
+        if module == "notes" and name.startswith(f"conversation:{source_id}:")
+    )
+    told = "".join(text for _, text in parts)
+    times = re.findall(r"<b>(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*) UTC", told)
+    plain = re.sub(r"\s+", "", html.unescape(re.sub(r"<[^>]*>", "", told)))
+    texts = [re.sub(r"\s+", "", m["content"] or "") for m in talk["messages"]]
+    return times == sorted(times) and len(times) >= len(texts) and all(_pieces(text, plain) for text in texts)
+
+
+def _pieces(text: str, whole: str) -> bool:
+    """Whether *text* stands in *whole*, at most divided where one part ends and the next begins."""
+    return all(text[i : i + 40] in whole for i in range(0, max(len(text) - 80, 1), 40))
 
 
 def tagged(results: Results, source_id: str) -> bool:

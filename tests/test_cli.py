@@ -19,7 +19,6 @@ from test_config import GOOD
 
 COMMANDS = sorted(main.commands)
 NOT_BUILT = {
-    "reassign": ["acme", "--run", "test-01"],
     "rollback": ["acme", "--run", "test-01", "--yes", "--forget"],
     "batch": ["acme", "other", "--env", "test", "--jobs", "2"],
     "verify": ["acme", "--run", "test-01"],

@@ -24,9 +24,13 @@ PERSONAL = {
     "agents": ("email", "name"),
     "conversations": ("messages",),
     "activities": ("name", "description"),
+    "emails": ("subject",),
+    "events": ("data",),
 }
-# Values that are words of the workbook's own sentences as well, or names of stages and tables shown on purpose.
-OWN_WORDS = {"no e-mail", "Standard", "Website", "Package", "Meeting", "Phone call", "second"}
+# The account's settings are shown on purpose: a map of stages without their names is none.
+SETTINGS = ("activity_types", "pipelines", "lists", "segments", "tags", "attributes")
+# Values that are words of the workbook's own sentences as well.
+OWN_WORDS = {"no e-mail", "Standard", "Website", "Package", "second"}
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -47,8 +51,9 @@ def _personal(usercom: dict[str, list[dict[str, Any]]]) -> set[str]:
         for row in usercom.get(entity, []):
             found.update(text for key in keys for text in _texts(row.get(key)))
             found.update(_texts(row.get("attributes")))
-    technical = {"user", "agent"} | {text for text in found if re.fullmatch(r"\d{4}-\d\d-\d\d.*", text)}
-    return {text for text in found - technical - OWN_WORDS if len(text) >= SHORTEST}
+    shown = {text for kind in SETTINGS for row in usercom.get(kind, []) for text in _texts(row)}
+    dates = {text for text in found if re.fullmatch(r"\d{4}-\d\d-\d\d.*", text)}
+    return {text for text in found - shown - dates - OWN_WORDS if len(text) >= SHORTEST}
 
 
 def _spellings(text: str) -> set[str]:
