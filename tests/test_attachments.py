@@ -19,7 +19,14 @@ def _sources(**contact: str | None) -> dict[str, pl.DataFrame]:
 
 
 def _files(*rows: dict[str, object], links: pl.DataFrame = NO_LINKS) -> tuple[pl.DataFrame, pl.DataFrame]:
-    whole = {"entity": "contact", "source_id": "2", "name": "a b.pdf", "path": "contact/2/a b.pdf", "size_bytes": 5, "sha256": "aa"}
+    whole = {
+        "entity": "contact",
+        "source_id": "2",
+        "name": "a b.pdf",
+        "path": "contact/2/a b.pdf",
+        "size_bytes": 5,
+        "sha256": "aa",
+    }
     return attachments.documents(files(*({**whole, **r} for r in rows)), _sources(), links, FATES)
 
 

@@ -14,7 +14,10 @@ NINE = at("2026-05-11T09:00:00")
 
 def _talks(*said: dict[str, Any], **talk: Any) -> talking.Talks:
     held = conversations({"source_id": "91", "contact_id": "1", "agent_id": "7", "is_active": False, **talk})
-    rows = [{"conversation_id": "91", "position": n, "at": NINE, "content": "x", **r} for n, r in enumerate(said, 1)]
+    rows = [
+        {"conversation_id": "91", "position": n, "at": NINE, "content": "x", **r}
+        for n, r in enumerate(said, 1)
+    ]
     return talking.talks(held, messages(*rows), TEAM, FATES)
 
 
@@ -100,9 +103,7 @@ def test_a_long_conversation_is_split_and_whole() -> None:
 
     noted = notetext.pack(talks.blocks.lazy())
 
-    shown = "".join(
-        d.partition("<br>")[2] for d in noted.notes.sort("source_id")["description"]
-    )
+    shown = "".join(d.partition("<br>")[2] for d in noted.notes.sort("source_id")["description"])
     assert noted.notes.height > 2
     assert shown.count("word") == 4_000
     assert shown.endswith("<br>end")

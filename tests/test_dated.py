@@ -12,12 +12,18 @@ from crmbook.phases import carriers, dated, notetext
 from history_rows import FATES, TEAM, activities, at, emails, only, states, types
 
 NOON = at("2024-05-03T12:00:00")
-TYPES = types(("1", "Call", "call"), ("2", "Visit", "meeting"), ("3", "To-do", "task"), ("4", "Brochure", "other"))
+TYPES = types(
+    ("1", "Call", "call"), ("2", "Visit", "meeting"), ("3", "To-do", "task"), ("4", "Brochure", "other")
+)
 CALL, MEETING, TASK, OTHER = "1", "2", "3", "4"
 
 
-def _carry(*rows: dict[str, Any], available: list[str] | None = None, chosen: pl.DataFrame = TYPES) -> dated.Dated:
-    made = activities(*({"source_id": str(n), "contact_id": "1", "due_date": NOON, **r} for n, r in enumerate(rows)))
+def _carry(
+    *rows: dict[str, Any], available: list[str] | None = None, chosen: pl.DataFrame = TYPES
+) -> dated.Dated:
+    made = activities(
+        *({"source_id": str(n), "contact_id": "1", "due_date": NOON, **r} for n, r in enumerate(rows))
+    )
     return dated.carry(acts.entries(made, chosen), FATES, TEAM, available)
 
 
@@ -42,9 +48,17 @@ def test_a_call_keeps_start_length_owner_and_words() -> None:
 
 def test_a_meeting_names_its_owner_in_the_text() -> None:
     """Nothing documented gives a meeting an owner, and nobody is invited."""
-    row = only(_carry({"activity_type_id": MEETING, "name": "Visit", "duration": 30, "assigned_to": "7"}).appointments)
+    row = only(
+        _carry(
+            {"activity_type_id": MEETING, "name": "Visit", "duration": 30, "assigned_to": "7"}
+        ).appointments
+    )
 
-    assert (NOON, NOON + timedelta(minutes=30), "UTC") == (row["from_date"], row["end_date"], row["time_zone"])
+    assert (NOON, NOON + timedelta(minutes=30), "UTC") == (
+        row["from_date"],
+        row["end_date"],
+        row["time_zone"],
+    )
     assert row["description"] == "User.com activity 0; assigned to Ann Lee; done"
     assert set(row) == set(tables.APPOINTMENTS.columns)
 
@@ -58,9 +72,7 @@ def test_a_task_keeps_what_it_has_no_field_for_as_text() -> None:
 
     row = only(made.tasks)
     assert (NOON, True) == (row["due_date"], row["is_done"])
-    expected = (
-        "User.com activity 0; To-do; lasts 20 minutes; done 2024-05-04 08:00:00 UTC; created 2024-05-01 07:00:00 UTC"
-    )
+    expected = "User.com activity 0; To-do; lasts 20 minutes; done 2024-05-04 08:00:00 UTC; created 2024-05-01 07:00:00 UTC"
     assert expected == row["description"]
     lost = dict(made.loss.select("field", "kind").iter_rows())
     assert {"created_at": "collapsed", "done_date": "collapsed", "duration": "collapsed"} == lost
@@ -83,13 +95,21 @@ def test_an_invented_kind_becomes_a_note_that_begins_with_its_id_and_instant() -
     ("expected", "parents"),
     [
         pytest.param(("contact", "1"), {"contact_id": "2"}, id="merged: on the survivor"),
-        pytest.param(("contact", "1"), {"deal_id": "50", "company_id": "60"}, id="contact before deal and company"),
-        pytest.param(("deal", "50"), {"contact_id": None, "deal_id": "50", "company_id": "60"}, id="deal before company"),
+        pytest.param(
+            ("contact", "1"), {"deal_id": "50", "company_id": "60"}, id="contact before deal and company"
+        ),
+        pytest.param(
+            ("deal", "50"),
+            {"contact_id": None, "deal_id": "50", "company_id": "60"},
+            id="deal before company",
+        ),
         pytest.param(("company", "60"), {"contact_id": None, "company_id": "60"}, id="company alone"),
         pytest.param(("deal", "50"), {"contact_id": "3", "deal_id": "50"}, id="contact not moved"),
     ],
 )
-def test_it_hangs_on_the_best_record_that_moved(expected: tuple[str, str], parents: dict[str, str | None]) -> None:
+def test_it_hangs_on_the_best_record_that_moved(
+    expected: tuple[str, str], parents: dict[str, str | None]
+) -> None:
     """The contact first, then the deal, then the company."""
     row = only(_carry({"name": "x", **parents}).sales_activities)
 
@@ -102,7 +122,11 @@ def test_it_hangs_on_the_best_record_that_moved(expected: tuple[str, str], paren
         pytest.param("no_parent", {"contact_id": None}, id="about nobody"),
         pytest.param("contact rejected: email_missing", {"contact_id": "3"}, id="contact rejected"),
         pytest.param("contact not in the source", {"contact_id": "99"}, id="contact unknown"),
-        pytest.param("contact rejected: email_missing", {"contact_id": "3", "company_id": "61"}, id="the first says why"),
+        pytest.param(
+            "contact rejected: email_missing",
+            {"contact_id": "3", "company_id": "61"},
+            id="the first says why",
+        ),
         pytest.param("time_missing", {"due_date": None}, id="no time at all"),
     ],
 )
@@ -125,7 +149,9 @@ def test_further_records_it_is_about_stand_in_the_text() -> None:
     ("expected", "dates"),
     [
         pytest.param("2024-01-01T00:00:00", {"done_date": at("2024-01-01"), "created_at": NOON}, id="done"),
-        pytest.param("2024-05-03T12:00:00", {"created_at": NOON, "updated_at": at("2025-01-01")}, id="created"),
+        pytest.param(
+            "2024-05-03T12:00:00", {"created_at": NOON, "updated_at": at("2025-01-01")}, id="created"
+        ),
         pytest.param("2025-01-01T00:00:00", {"updated_at": at("2025-01-01")}, id="changed"),
     ],
 )
@@ -203,9 +229,9 @@ def test_a_type_the_target_lacks_becomes_a_note() -> None:
     """A push message has no type everywhere; a call needs its own."""
     push = types(("1", "Push", "push"))
 
-    assert only(_carry({"name": "x"}, chosen=push, available=["sms_outgoing"]).sales_activities)["activity_type"] == (
-        "sms_outgoing"
-    )
+    assert only(_carry({"name": "x"}, chosen=push, available=["sms_outgoing"]).sales_activities)[
+        "activity_type"
+    ] == ("sms_outgoing")
     bare = _carry({"name": "x"}, chosen=push, available=["phone"])
     assert (0, "notes") == (bare.sales_activities.height, only(bare.carried)["carrier_module"])
 
@@ -213,7 +239,9 @@ def test_a_type_the_target_lacks_becomes_a_note() -> None:
 @pytest.mark.parametrize("carrier", carriers.CARRIERS)
 def test_a_person_may_choose_any_carrier(carrier: str) -> None:
     """The same call in every module."""
-    edited = pl.DataFrame([("1", carrier, "changed")], schema=["source_field", "target_field", "decision"], orient="row")
+    edited = pl.DataFrame(
+        [("1", carrier, "changed")], schema=["source_field", "target_field", "decision"], orient="row"
+    )
     chosen = carriers.with_decisions(TYPES, edited, key="activity_type_id")
 
     made = _carry({"name": "x", "duration": 5}, chosen=chosen)
@@ -226,7 +254,9 @@ def test_a_person_may_choose_any_carrier(carrier: str) -> None:
 
 def test_a_skipped_type_is_skipped_by_decision() -> None:
     """Also where its record is gone: the decision comes first."""
-    edited = pl.DataFrame([("1", "", "skip")], schema=["source_field", "target_field", "decision"], orient="row")
+    edited = pl.DataFrame(
+        [("1", "", "skip")], schema=["source_field", "target_field", "decision"], orient="row"
+    )
     chosen = carriers.with_decisions(TYPES, edited, key="activity_type_id")
 
     made = _carry({"name": "x"}, {"name": "y", "contact_id": "3"}, chosen=chosen)
@@ -255,7 +285,9 @@ def test_a_mail_without_subject_has_a_neutral_title(subject: str | None) -> None
     """What happened is known even where the subject is not."""
     made = _mails({"source_id": "5", "subject": subject, "clicked_at": NOON})
 
-    assert [("email:5:clicked", "E-mail clicked")] == made.sales_activities.select("source_id", "title").rows()
+    assert [("email:5:clicked", "E-mail clicked")] == made.sales_activities.select(
+        "source_id", "title"
+    ).rows()
 
 
 def test_a_mail_of_which_nothing_happened_is_listed() -> None:
@@ -267,8 +299,14 @@ def test_a_mail_of_which_nothing_happened_is_listed() -> None:
 
 def test_types_are_counted_and_those_nobody_lists_have_a_row() -> None:
     """Opens, clicks and sendings of mails may be decided alone."""
-    listed = pl.DataFrame([("1", "Call", "call"), ("2", "Dance", "dance")], schema=tables.ACTIVITY_TYPES.columns, orient="row")
-    used = activities({"source_id": "a"}, {"source_id": "b", "activity_type_id": "77"}, {"source_id": "c", "activity_type_id": None})
+    listed = pl.DataFrame(
+        [("1", "Call", "call"), ("2", "Dance", "dance")], schema=tables.ACTIVITY_TYPES.columns, orient="row"
+    )
+    used = activities(
+        {"source_id": "a"},
+        {"source_id": "b", "activity_type_id": "77"},
+        {"source_id": "c", "activity_type_id": None},
+    )
     sent = emails({"source_id": "5", "sent_at": NOON, "opened_at": NOON})
 
     made = carriers.plan(listed, used, sent)
@@ -286,7 +324,9 @@ def test_types_are_counted_and_those_nobody_lists_have_a_row() -> None:
 
 def test_an_activity_of_an_unlisted_type_is_carried() -> None:
     """Its type has an id and no name; the activity is a note all the same."""
-    used = activities({"source_id": "a", "activity_type_id": None, "name": None, "due_date": NOON, "contact_id": "1"})
+    used = activities(
+        {"source_id": "a", "activity_type_id": None, "name": None, "due_date": NOON, "contact_id": "1"}
+    )
     planned = carriers.plan(tables.ACTIVITY_TYPES.empty(), used, emails())
 
     made = dated.carry(acts.entries(used, planned), FATES, TEAM, None)

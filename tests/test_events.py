@@ -52,13 +52,17 @@ def test_a_contact_that_is_not_moved_takes_its_events_along() -> None:
     """Listed with the reason."""
     told, notes = _summaries({"source_id": "1", "contact_id": "3"}, {"source_id": "2", "contact_id": None})
 
-    assert {"1": ("rejected", "contact rejected: email_missing"), "2": ("rejected", "no_parent")} == states(told.placed)
+    assert {"1": ("rejected", "contact rejected: email_missing"), "2": ("rejected", "no_parent")} == states(
+        told.placed
+    )
     assert notes.height == 0
 
 
 def test_a_long_name_is_whole_in_the_note() -> None:
     """The head has room for its beginning only."""
-    _, notes = _summaries({"source_id": "1", "name": "filter_" * 60}, {"source_id": "2", "name": "filter_" * 60})
+    _, notes = _summaries(
+        {"source_id": "1", "name": "filter_" * 60}, {"source_id": "2", "name": "filter_" * 60}
+    )
 
     text = only(notes)["description"]
     head, name, *rest = text.split("<br>")
@@ -114,8 +118,11 @@ def test_a_person_may_choose_a_record_for_each_occurrence(carrier: str) -> None:
 
     row = only(getattr(carried, carrier))
     text = row.get("notes") or row.get("description")
-    assert ("event:4", "seen", "8", "1") == tuple(row[c] for c in ("source_id", "title", "owner_agent_id", "parent_id"))
-    assert text.startswith(data) and "\nattendees: guest@post.example, bo@team.example (Bo Ek)\n" in text
+    assert ("event:4", "seen", "8", "1") == tuple(
+        row[c] for c in ("source_id", "title", "owner_agent_id", "parent_id")
+    )
+    assert text.startswith(data)
+    assert "\nattendees: guest@post.example, bo@team.example (Bo Ek)\n" in text
     assert FIRST == (row.get("start_date") or row.get("due_date"))
     assert (1, 1) == chosen.select("records", "calls").row(0)
 
@@ -135,8 +142,13 @@ def test_a_skipped_event_is_skipped_by_decision() -> None:
 def test_the_plan_counts_the_calls_of_its_proposal() -> None:
     """A note per contact, more where the data is long."""
     rows = [{"source_id": str(n), "contact_id": str(n % 2), "data": '{"a":1}'} for n in range(10)]
-    rows += [{"source_id": f"1{n}", "contact_id": "0", "name": "big", "data": json.dumps({"a": "x" * 9_000})} for n in range(4)]
+    rows += [
+        {"source_id": f"1{n}", "contact_id": "0", "name": "big", "data": json.dumps({"a": "x" * 9_000})}
+        for n in range(4)
+    ]
 
     made = events.plan(occurrences(*rows))
 
-    assert [("big", "notes", 4, 6), ("seen", "notes", 10, 2)] == made.select("event", "carrier", "records", "calls").rows()
+    assert [("big", "notes", 4, 6), ("seen", "notes", 10, 2)] == made.select(
+        "event", "carrier", "records", "calls"
+    ).rows()

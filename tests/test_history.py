@@ -47,7 +47,9 @@ def _carry(**changed: Any) -> history.History:
         event_types=events.plan(source.events), list_plan=listing.plan(lists, table(tables.SEGMENTS, []), members),
         lists_in_target=["fair"],
     )  # fmt: skip
-    rejects = pl.DataFrame([("contact", "3", "email_missing", "email", True)], schema=tables.REJECTS.columns, orient="row")
+    rejects = pl.DataFrame(
+        [("contact", "3", "email_missing", "email", True)], schema=tables.REJECTS.columns, orient="row"
+    )
     records = history.Records(
         {"contact": people, "company": companies(), "deal": deals()}, tables.MERGES.empty(), rejects,
         tables.EXCLUDED.empty(), changes=tables.CHANGES.empty(), loss=tables.LOSS.empty(),
@@ -82,13 +84,17 @@ def test_every_row_of_every_kind_is_accounted_for() -> None:
 def test_every_carrier_that_is_named_exists() -> None:
     """`carried` points at keys of the tables it names."""
     made = _carry(
-        activities=activities({"source_id": "1", "contact_id": "1", "due_date": NOON, "description": "w " * 9_000}),
+        activities=activities(
+            {"source_id": "1", "contact_id": "1", "due_date": NOON, "description": "w " * 9_000}
+        ),
         events=occurrences({"source_id": "1", "contact_id": "1", "at": NOON}),
         conversations=conversations({"source_id": "1", "contact_id": "1"}),
         messages=messages({"conversation_id": "1", "position": 1, "at": NOON, "content": "x"}),
     )
 
-    assert [] == _dangling(made.carried, {name: getattr(made, name) for name in ("sales_activities", "notes")})
+    assert [] == _dangling(
+        made.carried, {name: getattr(made, name) for name in ("sales_activities", "notes")}
+    )
 
 
 def test_a_balance_that_does_not_add_up_says_by_how_much() -> None:
@@ -123,7 +129,10 @@ def _read(demo: Demo, name: str) -> pl.DataFrame:
 
 def test_the_demos_carriers_all_exist(demo: Demo) -> None:
     """No row of the history points at a record that will not be written."""
-    modules = {name: _read(demo, name) for name in ("tasks", "appointments", "sales_activities", "notes", "documents")}
+    modules = {
+        name: _read(demo, name)
+        for name in ("tasks", "appointments", "sales_activities", "notes", "documents")
+    }
 
     assert [] == _dangling(_read(demo, "carried"), modules)
 
@@ -140,11 +149,17 @@ def test_a_hazard_of_the_demo_ends_as_it_says(demo: Demo, hazard: Any) -> None:
     assert all(reason for state, reason in found.values() if state == "rejected")
 
 
-@pytest.mark.parametrize("name", ["contact_by_call", "contact_by_mail", "activity_makes_contact", "mail_makes_contact"])
+@pytest.mark.parametrize(
+    "name", ["contact_by_call", "contact_by_mail", "activity_makes_contact", "mail_makes_contact"]
+)
 def test_recorded_engagement_makes_a_contact(demo: Demo, name: str) -> None:
     """A call, a meeting or a read e-mail, with nothing but an address on the record."""
     hazard = next(h for h in scenario.hazards() if h.name == name)
-    people = {str(row["id"]): str(row.get("user_id") or row["id"]) for stem in ("users", "activities", "emails") for row in ROWS[stem]}
+    people = {
+        str(row["id"]): str(row.get("user_id") or row["id"])
+        for stem in ("users", "activities", "emails")
+        for row in ROWS[stem]
+    }
     split = dict(_read(demo, "contacts").select("source_id", "split").iter_rows())
 
     assert {"Contact"} == {split[people[str(row_id)]] for row_id in hazard.source_ids}
@@ -166,7 +181,11 @@ def _instant(text: str) -> datetime:
 def test_every_activity_of_the_demo_stands_at_the_scenarios_instant(demo: Demo) -> None:
     """Read from the scenario itself, not from anything the workbook extracted."""
     starts: dict[str, datetime] = {}
-    for name, column in (("tasks", "due_date"), ("appointments", "from_date"), ("sales_activities", "start_date")):
+    for name, column in (
+        ("tasks", "due_date"),
+        ("appointments", "from_date"),
+        ("sales_activities", "start_date"),
+    ):
         starts |= dict(_read(demo, name).select("source_id", column).iter_rows())
     source = {f"activity:{r['id']}": _instant(r["due_date"] or r["created_at"]) for r in ROWS["activities"]}
 
@@ -178,8 +197,9 @@ def test_every_activity_of_the_demo_stands_at_the_scenarios_instant(demo: Demo) 
 def _lines(demo: Demo, source_id: str) -> str:
     notes = _read(demo, "notes").filter(pl.col("source_id").str.starts_with(f"{source_id}:"))
     number = pl.col("source_id").str.extract(r"(\d+)$").cast(pl.Int64)
-    parts = notes.sort(number)["description"].to_list()
-    return "".join(part.partition("<br>")[2] if n else part for n, part in enumerate(parts))
+    head, *rest = notes.sort(number)["description"].to_list()
+    bodies = [part.partition("<br>")[2] for part in rest]
+    return head + "".join(f"<br>{body}" if body.startswith("<b>") else body for body in bodies)
 
 
 def test_every_message_of_the_demo_is_told_in_order_with_its_instant(demo: Demo) -> None:
@@ -192,8 +212,16 @@ def test_every_message_of_the_demo_is_told_in_order_with_its_instant(demo: Demo)
         shown = _lines(demo, f"conversation:{talk['id']}")
         blocks = re.findall(r"<b>(\S+ \S+) UTC, (agent|contact)[^<]*</b><br>(.*?)(?=<br><b>|$)", shown)
         said = sorted(talk["messages"], key=lambda m: m["timestamp"])
-        assert [(_instant(m["timestamp"]), {"user": "contact"}.get(m["author"], "agent"), (m["content"] or "").strip() or "(no text)") for m in said] == [
-            (datetime.fromisoformat(f"{when}+00:00"), side, html.unescape(text)) for when, side, text in blocks
+        assert [
+            (
+                _instant(m["timestamp"]),
+                {"user": "contact"}.get(m["author"], "agent"),
+                (m["content"] or "").strip() or "(no text)",
+            )
+            for m in said
+        ] == [
+            (datetime.fromisoformat(f"{when}+00:00"), side, html.unescape(text))
+            for when, side, text in blocks
         ]
         compared += len(said)
     assert compared > 250

@@ -58,7 +58,9 @@ def test_the_property_itself_keeps_its_own_row() -> None:
     made = _mapping(_row("p_prefs:$.diet.kind"))
 
     rows = {r["source_field"]: r for r in made.to_dicts()}
-    assert ("cf_prefs", "json_text", "proposed") == tuple(rows["p_prefs"][c] for c in ("target_field", "rule", "decision"))
+    assert ("cf_prefs", "json_text", "proposed") == tuple(
+        rows["p_prefs"][c] for c in ("target_field", "rule", "decision")
+    )
     assert ("cf_diet", "text", "confirmed") == tuple(
         rows["p_prefs:$.diet.kind"][c] for c in ("target_field", "rule", "decision")
     )
@@ -98,9 +100,9 @@ def test_a_part_may_be_a_choice() -> None:
     values = mapping.choices(decided, contacts=source, companies=companies(), deals=deals())
 
     assert [("dropdown", ["none", "vegan"])] == fields.select("field_type", "choices").rows()
-    assert [("none", 1), ("vegan", 1)] == values.filter(pl.col("source_field") == "p_prefs:$.diet.kind").select(
-        "source_value", "records"
-    ).rows()
+    assert [("none", 1), ("vegan", 1)] == values.filter(
+        pl.col("source_field") == "p_prefs:$.diet.kind"
+    ).select("source_value", "records").rows()
 
 
 def test_a_path_that_is_none_is_named() -> None:

@@ -11,8 +11,15 @@ from history_rows import FATES, states
 from source_rows import contacts, table
 
 MEMBERS = listing.members(
-    contacts({"source_id": "1", "list_ids": ["5"]}, {"source_id": "2", "list_ids": ["5", "6"]}, {"source_id": "3", "list_ids": ["5"]}),
-    table(tables.SEGMENT_MEMBERS, [{"segment_id": "9", "contact_id": "1"}, {"segment_id": "9", "contact_id": "44"}]),
+    contacts(
+        {"source_id": "1", "list_ids": ["5"]},
+        {"source_id": "2", "list_ids": ["5", "6"]},
+        {"source_id": "3", "list_ids": ["5"]},
+    ),
+    table(
+        tables.SEGMENT_MEMBERS,
+        [{"segment_id": "9", "contact_id": "1"}, {"segment_id": "9", "contact_id": "44"}],
+    ),
 )
 
 
@@ -40,18 +47,29 @@ def test_every_list_and_segment_has_its_members_counted() -> None:
 @pytest.mark.parametrize(
     ("expected", "lists", "segments"),
     [
-        pytest.param(["Fair", "fair (segment)"], [("5", "Fair")], [("9", "fair")], id="a segment named like a list"),
-        pytest.param(["Fair", "FAIR (2)"], [("5", "Fair"), ("6", "FAIR")], [], id="lists but for case"),
-        pytest.param(["Fair", "FAIR (2)"], [("6", "FAIR"), ("5", "Fair")], [], id="the lower id keeps its name"),
         pytest.param(
-            ["a", "a (segment)", "a (segment) (2)"], [("5", "a")], [("8", "a"), ("9", "a")], id="two segments and a list"
+            ["Fair", "fair (segment)"], [("5", "Fair")], [("9", "fair")], id="a segment named like a list"
+        ),
+        pytest.param(["Fair", "FAIR (2)"], [("5", "Fair"), ("6", "FAIR")], [], id="lists but for case"),
+        pytest.param(
+            ["Fair", "FAIR (2)"], [("6", "FAIR"), ("5", "Fair")], [], id="the lower id keeps its name"
+        ),
+        pytest.param(
+            ["a", "a (segment)", "a (segment) (2)"],
+            [("5", "a")],
+            [("8", "a"), ("9", "a")],
+            id="two segments and a list",
         ),
         pytest.param(["List 5", "List 6"], [("5", None), ("6", " ")], [], id="no name"),
     ],
 )
-def test_names_are_told_apart(expected: list[str], lists: list[tuple[str, str | None]], segments: list[tuple[str, str]]) -> None:
+def test_names_are_told_apart(
+    expected: list[str], lists: list[tuple[str, str | None]], segments: list[tuple[str, str]]
+) -> None:
     """And whoever has another name than in the source is marked."""
-    made = _plan(lists, segments).filter(pl.col("list_key").is_in([f"list:{i}" for i, _ in lists] + [f"segment:{i}" for i, _ in segments]))
+    made = _plan(lists, segments).filter(
+        pl.col("list_key").is_in([f"list:{i}" for i, _ in lists] + [f"segment:{i}" for i, _ in segments])
+    )
 
     assert expected == made["target_name"].to_list()
     assert [(row["target_name"] != row["name"]) for row in made.to_dicts()] == made["is_renamed"].to_list()
@@ -73,7 +91,9 @@ def test_a_person_may_name_or_leave_a_list() -> None:
     """A name somebody else has is told apart again."""
     made = listing.with_decisions(PLAN, _decided(list_6=("FAIR", "changed"), list_7=("Empty", "skip")))
 
-    assert {"list:5": "Fair", "list:6": "FAIR (2)", "list:7": "", "segment:9": "fair (segment)"} == _names(made)
+    assert {"list:5": "Fair", "list:6": "FAIR (2)", "list:7": "", "segment:9": "fair (segment)"} == _names(
+        made
+    )
     assert {"list:5": False, "list:6": True, "list:7": False, "segment:9": True} == dict(
         made.select("list_key", "is_renamed").iter_rows()
     )

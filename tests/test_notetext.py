@@ -10,7 +10,7 @@ from crmbook.phases import notetext
 
 PARENT = {"parent_kind": "contact", "parent_id": "1"}
 LONG_WORD = "ż" * 30_000
-PROSE = "Was für ein <Tag> & \"Nacht\"? " * 2_000
+PROSE = 'Was für ein <Tag> & "Nacht"? ' * 2_000
 
 
 def _blocks(*htmls: str, key: str = "conversation:9", head: str = "User.com chat 9") -> pl.LazyFrame:
@@ -118,6 +118,8 @@ def test_text_is_shown_as_it_is(expected: str, text: str) -> None:
 )
 def test_an_instant_is_told_exactly(expected: str, moment: str) -> None:
     """UTC, with a fraction only where there is one."""
-    frame = pl.DataFrame({"at": [moment]}).select(pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC"))
+    frame = pl.DataFrame({"at": [moment]}).select(
+        pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC")
+    )
 
     assert expected == frame.select(notetext.instant(pl.col("at"))).item()

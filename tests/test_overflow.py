@@ -11,14 +11,18 @@ from source_rows import contacts
 LONG = "<p>" + "word " * 3_000
 SOURCES = {
     "contact": contacts(
-        {"source_id": "1", "p_notes": LONG}, {"source_id": "2", "p_notes": LONG}, {"source_id": "3", "p_notes": LONG}
+        {"source_id": "1", "p_notes": LONG},
+        {"source_id": "2", "p_notes": LONG},
+        {"source_id": "3", "p_notes": LONG},
     )
 }
 
 
 def _rejects(*ids: str, rule: str = "too_long") -> pl.DataFrame:
     rows = pl.DataFrame({"source_id": list(ids)}, schema={"source_id": pl.String})
-    return rejected("contact", [rows.with_columns(rule=pl.lit(rule), field=pl.lit("p_notes"))], is_blocking=False)
+    return rejected(
+        "contact", [rows.with_columns(rule=pl.lit(rule), field=pl.lit("p_notes"))], is_blocking=False
+    )
 
 
 def test_the_value_is_whole_in_a_note_on_the_survivor() -> None:
@@ -55,6 +59,8 @@ def test_a_list_too_long_is_joined_as_its_field_would_be() -> None:
     deal = pl.DataFrame({"source_id": ["50"], "products": [["7001", "7002"]]})
     rows = pl.DataFrame({"source_id": ["50"], "rule": ["too_long"], "field": ["products"]})
 
-    made = overflow.overflow({"deal": deal}, rejected("deal", [rows], is_blocking=False), tables.LOSS.empty(), FATES)
+    made = overflow.overflow(
+        {"deal": deal}, rejected("deal", [rows], is_blocking=False), tables.LOSS.empty(), FATES
+    )
 
     assert "7001, 7002" == only(made.blocks)["html"]

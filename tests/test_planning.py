@@ -64,7 +64,9 @@ def _after(path: Path) -> planning.Plans:
 
 def test_every_plan_is_put_up_for_decision(path: Path) -> None:
     """One row each, with what stands there now."""
-    rows = {(r["entity"], r["source_field"]): r["target_field"] for _, r in csvfiles.read(path, decisions.COLUMNS)}
+    rows = {
+        (r["entity"], r["source_field"]): r["target_field"] for _, r in csvfiles.read(path, decisions.COLUMNS)
+    }
 
     assert {
         ("activity_type", "1"): "sales_activities",
@@ -89,12 +91,20 @@ def test_a_file_nobody_touched_changes_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("expected", "entity", "field", "target", "decision"),
     [
-        pytest.param(("activity_types", "carrier", "tasks"), "activity_type", "1", "tasks", "changed", id="carrier"),
-        pytest.param(("activity_types", "carrier", "skip"), "activity_type", "1", "", "skip", id="left behind"),
-        pytest.param(("event_types", "carrier", "tasks"), "event", "paid, in cash", "tasks", "changed", id="event"),
+        pytest.param(
+            ("activity_types", "carrier", "tasks"), "activity_type", "1", "tasks", "changed", id="carrier"
+        ),
+        pytest.param(
+            ("activity_types", "carrier", "skip"), "activity_type", "1", "", "skip", id="left behind"
+        ),
+        pytest.param(
+            ("event_types", "carrier", "tasks"), "event", "paid, in cash", "tasks", "changed", id="event"
+        ),
         pytest.param(("tag_plan", "mode", "native"), "tag", "contact", "native", "changed", id="tags"),
         pytest.param(("list_plan", "target_name", "Messe"), "list", "list:5", "Messe", "changed", id="list"),
-        pytest.param(("list_plan", "target_name", ""), "list", "list:5", "Fair", "skip", id="list left behind"),
+        pytest.param(
+            ("list_plan", "target_name", ""), "list", "list:5", "Fair", "skip", id="list left behind"
+        ),
     ],
 )
 def test_a_persons_decision_is_taken_kept_and_hashed(
@@ -109,31 +119,43 @@ def test_a_persons_decision_is_taken_kept_and_hashed(
     assert value in getattr(after, name)[column].to_list()
     assert getattr(after, name).equals(getattr(_after(path), name))
     nothing = (tables.MAPPING.empty(), tables.STAGES.empty(), tables.OWNERS.empty())
-    assert mapping.effective_hash(*nothing, PLANS.effective()) != mapping.effective_hash(*nothing, after.effective())
+    assert mapping.effective_hash(*nothing, PLANS.effective()) != mapping.effective_hash(
+        *nothing, after.effective()
+    )
 
 
 def test_counts_and_reasons_have_no_say_in_the_hash() -> None:
     """A confirmed proposal hashes as the proposal did, whatever order the rows have."""
     other = replace(
         PLANS,
-        activity_types=PLANS.activity_types.reverse().with_columns(records=pl.lit(9, pl.Int64), reason=pl.lit("x")),
+        activity_types=PLANS.activity_types.reverse().with_columns(
+            records=pl.lit(9, pl.Int64), reason=pl.lit("x")
+        ),
     )
     nothing = (tables.MAPPING.empty(), tables.STAGES.empty(), tables.OWNERS.empty())
 
-    assert mapping.effective_hash(*nothing, PLANS.effective()) == mapping.effective_hash(*nothing, other.effective())
+    assert mapping.effective_hash(*nothing, PLANS.effective()) == mapping.effective_hash(
+        *nothing, other.effective()
+    )
 
 
 @pytest.mark.parametrize(
     ("expected", "entity", "field", "target", "decision"),
     [
-        pytest.param("expected one of sales_activities, ap", "activity_type", "1", "calls", "changed", id="carrier"),
-        pytest.param("expected one of notes, sales_a", "event", "paid, in cash", "appointments", "changed", id="event"),
+        pytest.param(
+            "expected one of sales_activities, ap", "activity_type", "1", "calls", "changed", id="carrier"
+        ),
+        pytest.param(
+            "expected one of notes, sales_a", "event", "paid, in cash", "appointments", "changed", id="event"
+        ),
         pytest.param("expected one of native, multi", "tag", "contact", "labels", "confirmed", id="mode"),
         pytest.param("is empty; name a target", "list", "list:5", " ", "changed", id="name"),
         pytest.param("left behind by the row `tags`", "tag", "contact", "", "skip", id="tags"),
     ],
 )
-def test_a_fault_names_its_line(path: Path, expected: str, entity: str, field: str, target: str, decision: str) -> None:
+def test_a_fault_names_its_line(
+    path: Path, expected: str, entity: str, field: str, target: str, decision: str
+) -> None:
     """And what was expected."""
     _decide(path, entity, field, target, decision)
 

@@ -20,7 +20,9 @@ def _used(*tags: list[str] | None, placeholder: str | None = None, **first: Any)
         {"source_id": str(n), "email": f"c{n}@a.example", "tags": t, **(first if n == 0 else {})}
         for n, t in enumerate(tags)
     ]
-    return tagging.used(contacts=contacts(*rows), companies=companies(), deals=deals(), placeholder=placeholder)
+    return tagging.used(
+        contacts=contacts(*rows), companies=companies(), deals=deals(), placeholder=placeholder
+    )
 
 
 def _plan(used: pl.DataFrame, policy: str = "auto", left: frozenset[str] = NOBODY) -> dict[str, Any]:
@@ -34,12 +36,18 @@ def _plan(used: pl.DataFrame, policy: str = "auto", left: frozenset[str] = NOBOD
         pytest.param(("contact_type", "cf_contact_type"), [["a"], ["b"], []], "auto", id="one a record"),
         pytest.param(("multi_select", "cf_tags"), [["a", "b"], ["b"]], "auto", id="two on one"),
         pytest.param(("native", ""), [[f"t{n}"] for n in range(301)], "auto", id="more than a field takes"),
-        pytest.param(("contact_type", "cf_contact_type"), [[f"t{n}"] for n in range(300)], "auto", id="just as many"),
+        pytest.param(
+            ("contact_type", "cf_contact_type"), [[f"t{n}"] for n in range(300)], "auto", id="just as many"
+        ),
         pytest.param(("native", ""), [[], None], "auto", id="none"),
         pytest.param(("native", ""), [["a"]], "native", id="native by policy"),
         pytest.param(("multi_select", "cf_tags"), [["a"]], "multi_select", id="several by policy"),
-        pytest.param(("contact_type", "cf_contact_type"), [["a", "b"]], "contact_type", id="dropdown by policy"),
-        pytest.param(("native", ""), [[f"t{n}"] for n in range(301)], "multi_select", id="no policy makes room"),
+        pytest.param(
+            ("contact_type", "cf_contact_type"), [["a", "b"]], "contact_type", id="dropdown by policy"
+        ),
+        pytest.param(
+            ("native", ""), [[f"t{n}"] for n in range(301)], "multi_select", id="no policy makes room"
+        ),
         pytest.param(("contact_type", "cf_contact_type"), [["a", "a "]], "auto", id="the same twice is one"),
     ],
 )
@@ -61,7 +69,10 @@ def test_records_that_become_one_count_as_one() -> None:
 
 def test_companies_that_may_merge_count_as_one() -> None:
     """By name; whether their web sites agree is decided later."""
-    rows = [{"source_id": "1", "name": "Acme ", "tags": ["a"]}, {"source_id": "2", "name": "acme", "tags": ["b"]}]
+    rows = [
+        {"source_id": "1", "name": "Acme ", "tags": ["a"]},
+        {"source_id": "2", "name": "acme", "tags": ["b"]},
+    ]
     used = tagging.used(contacts=contacts(), companies=companies(*rows), deals=deals(), placeholder=None)
 
     made = tagging.plan(used, policy="auto", left=NOBODY, taken=NO_FIELDS)
@@ -88,7 +99,9 @@ def test_tags_left_behind_by_the_mapping_need_no_field() -> None:
 def test_the_field_gets_a_name_of_its_own() -> None:
     """A property of the source may have taken it; the label gives the api name."""
     taken = pl.DataFrame(
-        [("contacts", "cf_tags", "Tags", "text", [], False)], schema=tables.CUSTOM_FIELDS.columns, orient="row"
+        [("contacts", "cf_tags", "Tags", "text", [], False)],
+        schema=tables.CUSTOM_FIELDS.columns,
+        orient="row",
     )
     used = _used(["a", "b"])
 
@@ -152,7 +165,9 @@ def test_merged_contacts_bring_their_tags_to_the_field() -> None:
     used = tagging.used(contacts=source, companies=companies(), deals=deals(), placeholder=None)
     planned = tagging.plan(used, policy="auto", left=NOBODY, taken=NO_FIELDS)
     plan = decided(tag_plan=planned, mapping=mapping(("contact", "email", "email", "email")))
-    made = people.contacts(source, plan, source_deals=deals(), accounts=organizations.accounts(companies(), plan))
+    made = people.contacts(
+        source, plan, source_deals=deals(), accounts=organizations.accounts(companies(), plan)
+    )
 
     assert [["x", "y"]] == made.rows["cf_tags"].to_list()
 
@@ -160,6 +175,8 @@ def test_merged_contacts_bring_their_tags_to_the_field() -> None:
 def test_the_scoping_expects_the_field() -> None:
     """Before the mapping is made, from the fields' own figures."""
     row = {"entity": "contact", "field": "tags", "filled": 3, "distinct": 4, "max_choices": 2}
-    fields = pl.DataFrame([row, {**row, "entity": "deal", "max_choices": 1}, {**row, "entity": "company", "distinct": 301}])
+    fields = pl.DataFrame(
+        [row, {**row, "entity": "deal", "max_choices": 1}, {**row, "entity": "company", "distinct": 301}]
+    )
 
     assert [("contacts", "multi_select_dropdown"), ("deals", "dropdown")] == tagging.expected(fields)

@@ -102,7 +102,9 @@ def _table(
 def of(name: str) -> Table:
     """The contract of the table stored as `<name>.parquet`; raises SchemaError for a name nobody declared."""
     if name.startswith("raw_"):
-        return Table(name, ("source_id",), RAW.meaning, RAW.columns, personal=RAW.personal, phase="01_discovery")
+        return Table(
+            name, ("source_id",), RAW.meaning, RAW.columns, personal=RAW.personal, phase="01_discovery"
+        )
     if name not in _ALL:
         raise SchemaError(f"no table is called {name}; known: {', '.join(sorted(_ALL))}")
     return _ALL[name]
@@ -638,7 +640,8 @@ CARRIED = _table(
     "entity source_id",
     "which target record carries which source row: carrier_module and carrier_id are keys of 04's tables (the part a"
     " message begins in); source_id is that of the source table, for an email <id>:sent|opened|clicked, for a message"
-    " <conversation id>:<position>, for a membership <list key>:<contact id>, for a file <entity>:<source id>:<name>;"
+    " <conversation id>:<position>, for a membership <list key>:<contact id>, for a file or link"
+    " <entity>:<source id>:<name or field>;"
     " state is carried, rejected or skipped, with the reason",
     {"entity": S, "source_id": S, "carrier_module": S, "carrier_id": S, "state": S, "reason": S},
 )

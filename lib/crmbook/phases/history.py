@@ -109,7 +109,9 @@ def carry(source: Source, plans: Plans, records: Records) -> History:
     whole = overflow.overflow(records.sources, records.rejects, records.loss, fates)
     noted = notetext.pack(pl.concat([made.blocks, told.blocks, talks.blocks, whole.blocks]).lazy())
     members = listing.members(records.sources["contact"], source.segment_members)
-    kept, of_members = listing.kept(members, plans.list_plan, listing.listable(fates["contact"], records.unlisted))
+    kept, of_members = listing.kept(
+        members, plans.list_plan, listing.listable(fates["contact"], records.unlisted)
+    )
     documents, of_files = attachments.documents(source.files, records.sources, plans.mapping, fates)
     carried = parents.carried(
         [
