@@ -75,7 +75,9 @@ def test_the_front_page_shows_the_tables_numbers(demo: Demo, page: Page) -> None
     page.goto((demo.run / "index.html").as_uri())
     balance = pl.read_parquet(demo.run / "06_reconciliation" / "data" / "class_balance.parquet")
     figures = [item.inner_text().split("\n")[0] for item in page.locator("ul.figures li").all()]
-    assert figures == [f"{balance['loaded'].sum():,}", "0", "0", "0"]
+    history = pl.read_parquet(demo.run / "06_reconciliation" / "data" / "history_class_balance.parquet")
+    loaded = [f"{table['loaded'].sum():,}" for table in (balance, history)]
+    assert figures == [*loaded, "0", "0", "0", "0"]
     assert "Nothing is missing, doubled or different. Signed off by Demo Admin." in page.inner_text("p.lead")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     for entity, extracted in balance.select("entity", "extracted").iter_rows():
@@ -127,7 +129,7 @@ def test_the_analyst_runs_discovery_in_jupyterlab(demo: Demo, page: Page, tmp_pa
         injected.wait_for(timeout=30_000)
         assert "test-01" in page.inner_text(".jp-Notebook")
     finally:
-        server.terminate()
+        server.kill()
         server.wait(30)
     assert (demo.runs / "demo" / "drafts" / "02_mapping.ipynb").exists()
 

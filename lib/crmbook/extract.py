@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import config, extract_csv, extract_frames, extract_history, source_attachments, source_files, tables
+from crmbook import (
+    config,
+    extract_csv,
+    extract_frames,
+    extract_history,
+    source_attachments,
+    source_files,
+    tables,
+)
 from crmbook.errors import NotFound, Waiting
 from crmbook.extract_frames import Columns
 from crmbook.phases import sampling

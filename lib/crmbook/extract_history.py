@@ -25,6 +25,7 @@ from crmbook.runs import Run
 from crmbook.vendors import usercom_shape as shape
 from crmbook.vendors.trust import checked_base_url
 from crmbook.vendors.usercom import Page, Record, UserCom
+from crmbook.vendors.usercom_csv import UserComCsv
 
 ACTIVITIES, EVENTS, EMAILS = "activities", "events", "emails"
 KINDS: Final = (ACTIVITIES, EVENTS, EMAILS, LISTS, MESSAGES)
@@ -42,7 +43,7 @@ class Job(Protocol):
     """The reading of an account this is a part of."""
 
     run: Run
-    client: UserCom
+    client: UserCom | UserComCsv
 
     def records(self, entity: str, pages: Iterator[Page]) -> Iterator[list[Record]]: ...
     @property

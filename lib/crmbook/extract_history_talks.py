@@ -16,6 +16,7 @@ from crmbook.extract_history_store import Reading, Store, mark
 from crmbook.runs import Run
 from crmbook.vendors import usercom_shape as shape
 from crmbook.vendors.usercom import Record, UserCom
+from crmbook.vendors.usercom_csv import UserComCsv
 
 LISTS, MESSAGES = "conversations", "messages"
 
@@ -46,7 +47,7 @@ class _Listed(NamedTuple):
 class Conversations:
     """The conversations of one account; `ask` may be called again for more contacts."""
 
-    def __init__(self, run: Run, client: UserCom, store: Store, *, rate: float) -> None:
+    def __init__(self, run: Run, client: UserCom | UserComCsv, store: Store, *, rate: float) -> None:
         self._run, self._client, self._store, self._rate = run, client, store, rate
         self._listed: dict[str, _Listed] = {}
         self._whole: dict[str, Record] = {}

@@ -61,6 +61,7 @@ _FRONT: Final = """
 <p class="lead">Run {{ run_id }}, {{ env }} environment, {{ edition }} edition, plan {{ plan }}. {{ verdict }}</p>
 <ul class="figures">{% for label, figure in headline %}<li><b>{{ figure }}</b><span>{{ label }}</span></li>{% endfor %}</ul>
 <h2>What moved, what did not, and why</h2>{{ moved }}
+<h2>As what it stands in Freshsales</h2>{{ carried }}
 <h2>Every record of the source, in exactly one class</h2>{{ classes }}
 <h2>Every relation, likewise</h2>{{ links }}
 <h2>Every row of the history, from the source to the target</h2>{{ history }}
@@ -173,13 +174,15 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
         name=name, run_id=content["run_id"], env=content["env"], edition=edition, plan=plan,
         verdict=_verdict(content, problems + differing + lost_links + late),
         headline=[
-            ("records loaded", f"{_total(balance, 'loaded'):,}"),
+            ("accounts, contacts and deals loaded", f"{_total(balance, 'loaded'):,}"),
+            ("records of their history loaded", f"{_total(tables['history_class_balance'], 'loaded'):,}"),
             ("records missing or doubled", f"{problems:,}"),
             ("links missing or wrong", f"{lost_links:,}"),
             ("field values that differ", f"{differing:,}"),
             ("instants that differ", f"{late:,}"),
         ],
-        moved=table(tables["moved"]), classes=table(balance), links=table(tables["link_balance"]),
+        moved=table(_of(tables["moved"], "object", "in_source", "in_target", "not_moved", "why")),
+        carried=table(_of(tables["moved"], "object", "carrier", "kept", "lossy")), classes=table(balance), links=table(tables["link_balance"]),
         history=table(tables["history_chain"]), instants=table(tables["instant_balance"]),
         open_items=table(tables["open_items"]),
         approvals=table(_approvals(content)),
@@ -196,6 +199,10 @@ _FRONT_TABLES: Final = (
     ("06_reconciliation", "history_fidelity"), ("06_reconciliation", "history_chain"),
     ("06_reconciliation", "instant_balance"), ("07_handoff", "open_items"),
 )  # fmt: skip
+
+
+def _of(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    return frame.select(c for c in columns if c in frame.columns)
 
 
 def _total(frame: pl.DataFrame, *columns: str) -> int:

@@ -261,7 +261,8 @@ class Run:
             known = self.record.phase(owner).get("outputs", {}).get(key)
             if known is None or not path.exists():
                 raise UpstreamError(
-                    f"{key}: not there; run crmbook run {self.customer.key} --run {self.run_id} --from {owner}"
+                    f"{key}: not there; run crmbook run {self.customer.key} --env {self.env} --run {self.run_id}"
+                    f" --from {owner}"
                 )
             if key not in self.inputs:
                 if sha256(path) != known:
