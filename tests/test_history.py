@@ -197,8 +197,9 @@ def test_every_activity_of_the_demo_stands_at_the_scenarios_instant(demo: Demo) 
 def _lines(demo: Demo, source_id: str) -> str:
     notes = _read(demo, "notes").filter(pl.col("source_id").str.starts_with(f"{source_id}:"))
     number = pl.col("source_id").str.extract(r"(\d+)$").cast(pl.Int64)
-    parts = notes.sort(number)["description"].to_list()
-    return "".join(part.partition("<br>")[2] if n else part for n, part in enumerate(parts))
+    head, *rest = notes.sort(number)["description"].to_list()
+    bodies = [part.partition("<br>")[2] for part in rest]
+    return head + "".join(f"<br>{body}" if body.startswith("<b>") else body for body in bodies)
 
 
 def test_every_message_of_the_demo_is_told_in_order_with_its_instant(demo: Demo) -> None:

@@ -640,7 +640,8 @@ CARRIED = _table(
     "entity source_id",
     "which target record carries which source row: carrier_module and carrier_id are keys of 04's tables (the part a"
     " message begins in); source_id is that of the source table, for an email <id>:sent|opened|clicked, for a message"
-    " <conversation id>:<position>, for a membership <list key>:<contact id>, for a file <entity>:<source id>:<name>;"
+    " <conversation id>:<position>, for a membership <list key>:<contact id>, for a file or link"
+    " <entity>:<source id>:<name or field>;"
     " state is carried, rejected or skipped, with the reason",
     {"entity": S, "source_id": S, "carrier_module": S, "carrier_id": S, "state": S, "reason": S},
 )
