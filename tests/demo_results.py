@@ -330,7 +330,7 @@ def _pieces(text: str, whole: str) -> bool:
 def tagged(results: Results, source_id: str) -> bool:
     """The target shows exactly the source's tags, letter by letter."""
     row = results.rows["contact"][source_id]
-    return set(results.actual["contact", source_id]["tags"]) == {
+    return set(results.actual["contact", source_id]["cf_tags"]) == {
         results.account.tags[i] for i in row["tag_ids"]
     }
 

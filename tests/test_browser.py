@@ -1,9 +1,11 @@
 """The pages a person opens, in a real Chromium: they show the tables' numbers, offline, on any screen."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,8 @@ def test_the_front_page_shows_the_tables_numbers(demo: Demo, page: Page) -> None
     assert "Nothing is missing, doubled or different. Signed off by Demo Admin." in page.inner_text("p.lead")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     for entity, extracted in balance.select("entity", "extracted").iter_rows():
-        row = page.locator("tr", has=page.get_by_text(entity, exact=True)).first.inner_text()
+        first = page.locator("td:first-child", has_text=re.compile(f"^{entity}$"))
+        row = page.locator("tr", has=first).first.inner_text()
         assert f"{extracted:,}" in row
 
 
@@ -123,6 +126,7 @@ def test_the_analyst_runs_discovery_in_jupyterlab(demo: Demo, page: Page, tmp_pa
     )
     try:
         token = _token(server)
+        _wait_for(port)
         page.goto(f"http://127.0.0.1:{port}/lab/tree/02_mapping.ipynb?token={token}")
         page.get_by_role("heading", name="02 · Mapping").wait_for(timeout=90_000)
         injected = page.get_by_text('customer = "demo"').first
@@ -138,6 +142,16 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    """The address is printed a moment before the server listens."""
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("JupyterLab does not listen")
 
 
 def _token(server: subprocess.Popen[str]) -> str:

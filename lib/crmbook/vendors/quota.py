@@ -9,6 +9,7 @@ The unit of x-ratelimit-reset is not documented: large numbers are taken as a mo
 """
 
 import email.utils
+import os
 import random
 import sqlite3
 import threading
@@ -66,11 +67,13 @@ class Quota:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.RLock()
         try:
+            if path:
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._db = sqlite3.connect(
                 str(path) if path else ":memory:", timeout=30, isolation_level=None, check_same_thread=False
             )
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_SCHEMA}")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ConfigError(f"quota file {path}: {error}; delete it and run again") from error
 
     def close(self) -> None:
