@@ -133,6 +133,7 @@ def test_the_analyst_runs_discovery_in_jupyterlab(demo: Demo, page: Page, tmp_pa
         injected.wait_for(timeout=30_000)
         assert "test-01" in page.inner_text(".jp-Notebook")
     finally:
+        page.close()
         server.kill()
         server.wait(30)
     assert (demo.runs / "demo" / "drafts" / "02_mapping.ipynb").exists()
