@@ -137,7 +137,7 @@ def test_discovery_reads_the_folder_beside_customer_toml(open_run: Open, custome
         extract.fetch(run)
 
     assert ["contact/1/a.pdf", "deal/41/b.pdf"] == run.read("source_files").get_column("path").to_list()
-    assert ("files", None, 2, 0, 2, True, "file") == _row(run, "files")
+    assert ("files", None, 2, 0, 2, True, "file", 0) == _row(run, "files")
 
 
 def test_without_a_folder_there_are_no_files(open_run: Open) -> None:

@@ -65,7 +65,9 @@ class History:
         source = job.run.customer.source
         self._job, self._rate = job, source.requests_per_second
         self._is_wanted = source.history == "all"
-        host = checked_base_url(f"{source.base_url}/").netloc.decode()
+        # A folder of exports has no host; its own path says whose reading a resumed one was.
+        is_api = source.kind == "api"
+        host = checked_base_url(f"{source.base_url}/").netloc.decode() if is_api else source.path
         self._store = stores.opened(job.run, host)
         self._talks = Conversations(job.run, job.client, self._store, rate=self._rate)
         self._talked = typed.talks([])
