@@ -3,7 +3,7 @@
 import pytest
 
 from crmbook.apply_places import widened
-from crmbook.apply_writes import fingerprint, resolved
+from crmbook.apply_writes import resolved
 
 IDS = {"company:1": 71, "company:2": 72, "contact:5": 85}
 
@@ -73,12 +73,3 @@ def test_an_update_adds_and_never_removes():
 def test_an_update_without_links_or_tags_touches_neither():
     """Keys that are not sent stay as they are at the vendor."""
     assert widened({"name": "x"}, {"tags": ["a"], "sales_accounts": [{"id": 1}]}) == {"name": "x"}
-
-
-def test_a_fingerprint_is_of_our_fields_only():
-    """A field we did not write may change; one we wrote may not."""
-    body = {"name": "x", "custom_field": {"cf_a": "1"}}
-    record = {"id": 1, "name": "x", "phone": "1", "custom_field": {"cf_a": "1", "cf_b": "2"}}
-    assert fingerprint(record, body) == fingerprint(record | {"phone": "2", "id": 4}, body)
-    assert fingerprint(record, body) != fingerprint(record | {"name": "y"}, body)
-    assert fingerprint(record, body) != fingerprint(record | {"custom_field": {"cf_a": "0"}}, body)

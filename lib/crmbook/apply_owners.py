@@ -12,11 +12,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook.apply_writes import fingerprint
 from crmbook.errors import NotFound, Rejected
 from crmbook.ledger import Intent, Ledger, Outcome
 from crmbook.phases import edition as editions
-from crmbook.phases import history_tables
+from crmbook.phases import history_tables, images
 from crmbook.phases.payloads import canonical, digest
 from crmbook.vendors.freshsales import Freshsales
 
@@ -139,7 +138,9 @@ class _Module:
         return self._done(move)
 
     def _done(self, move: _Move) -> str:
-        self.ledger.done([Outcome(move.op_id, move.target_id, fingerprint(move.body, move.body))])
+        self.ledger.done(
+            [Outcome(move.op_id, move.target_id, images.text(images.image(move.body, move.body)))]
+        )
         return MOVED
 
     def _intent(self, move: _Move, seq: int) -> Intent:

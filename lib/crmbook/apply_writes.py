@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol
 from crmbook.apply_places import Place, Record
 from crmbook.errors import DataError, NotFound, Rejected, Unavailable
 from crmbook.ledger import Intent, Ledger, Origin, Outcome, Write
-from crmbook.phases.payloads import canonical, digest
+from crmbook.phases import images
+from crmbook.phases.payloads import canonical
 from crmbook.vendors.freshsales import Freshsales
 
 ATTEMPTS: Final = 5
@@ -197,7 +198,9 @@ class Single:
         self, op: Op, record: Record, body: Mapping[str, Any], origin: Origin | None, *, note: str | None
     ) -> None:
         target_id = int(record["id"])
-        self._ledger.done([Outcome(op.op_id, target_id, fingerprint(record, body), origin, note)])
+        self._ledger.done(
+            [Outcome(op.op_id, target_id, images.text(images.image(record, body)), origin, note)]
+        )
         if origin:
             self._target_ids[op.record] = target_id
 
@@ -231,13 +234,6 @@ def resolved(payload: Mapping[str, Any], target_ids: Mapping[str, int]) -> tuple
     if members := body.pop("ids", None):
         body |= {"ids": [target_id for member in members if (target_id := known(member))]}
     return body, without
-
-
-def fingerprint(record: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    """A digest of what *record* shows of the keys *body* wrote: equal as long as nobody changed them."""
-    shown = {key: record[key] for key in body if key in record and key != "custom_field"}
-    custom, written = record.get("custom_field") or {}, body.get("custom_field", {})
-    return digest(canonical(shown | {"custom_field": {key: custom.get(key) for key in written}}))
 
 
 def _intent(

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS writes(
   op_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, entity TEXT NOT NULL, action TEXT NOT NULL,
   source_id TEXT NOT NULL, target_id INTEGER, method TEXT NOT NULL, route TEXT NOT NULL,
   payload_sha256 TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'rejected', 'unclear')),
-  before TEXT, after_sha256 TEXT, error TEXT, attempts INTEGER NOT NULL, at TEXT NOT NULL);
+  before TEXT, after TEXT, error TEXT, attempts INTEGER NOT NULL, at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS open_writes ON writes(seq) WHERE state IN ('intent', 'unclear');
 CREATE TABLE IF NOT EXISTS crosswalk(
   entity TEXT NOT NULL, source_id TEXT NOT NULL, target_id INTEGER NOT NULL,
@@ -59,11 +59,14 @@ class Intent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A write that happened; `origin` is set where it tells the target id of a source record."""
+    """
+    A write that happened; `after` is the image of what it left, `origin` is set where it tells the target id
+    of a source record.
+    """
 
     op_id: str
     target_id: int
-    after_sha256: str
+    after: str
     origin: Origin | None = None
     note: str | None = None
 
@@ -161,7 +164,7 @@ class Ledger:
             for outcome in outcomes:
                 self._close(
                     db, outcome.op_id, "done",
-                    target_id=outcome.target_id, after_sha256=outcome.after_sha256, error=outcome.note,
+                    target_id=outcome.target_id, after=outcome.after, error=outcome.note,
                 )  # fmt: skip
                 if outcome.origin:
                     db.execute(
