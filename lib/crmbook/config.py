@@ -7,11 +7,12 @@ in the file: it names the environment variables that hold them.
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from crmbook import tables
 from crmbook.errors import ConfigError
 
 Env = Literal["test", "production"]
@@ -29,6 +30,40 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+_WRITTEN: Final = {
+    "contacts": (tables.CONTACTS, {"owner_id", "lifecycle_stage_id", "contact_status_id", "sales_accounts"}),
+    "leads": (tables.CONTACTS, {"owner_id", "company"}),
+    "sales_accounts": (tables.ACCOUNTS, {"owner_id"}),
+    "deals": (
+        tables.DEALS,
+        {
+            "owner_id",
+            "deal_stage_id",
+            "deal_pipeline_id",
+            "currency_id",
+            "sales_account_id",
+            "contacts_added_list",
+        },
+    ),
+}
+_INTERNAL: Final = {
+    "source_id", "owner_agent_id", "split", "lifecycle", "account_ids", "account_id", "contact_ids", "pipeline_id",
+    "stage_id", "currency", "cf_usercom_original_id",
+}  # fmt: skip
+
+
+def _field(name: str) -> str:
+    """A field of a delta run's conflict policy: `<module>.<field>`; custom fields are checked against the target."""
+    module, _, field = name.partition(".")
+    if module not in _WRITTEN:
+        raise ValueError(f"{name}: expected <module>.<field> with module one of {', '.join(_WRITTEN)}")
+    table, more = _WRITTEN[module]
+    known = {*table.columns, *more} - _INTERNAL
+    if field not in known and not field.startswith("cf_"):
+        raise ValueError(f"{name}: no such field; {module} has {', '.join(sorted(known))}, and cf_...")
+    return name
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -42,6 +77,10 @@ class Policy(_Section):
     tags: Literal["auto", "native", "multi_select", "contact_type"] = "auto"
     custom_fields: Literal["checklist", "api"] = "checklist"
     workflows_disabled: bool = False
+    conflicts: Literal["target", "source"] = "target"
+    conflict_fields: dict[Annotated[str, AfterValidator(_field)], Literal["target", "source"]] = Field(
+        default_factory=dict
+    )
 
 
 class Source(_Section):

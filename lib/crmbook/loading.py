@@ -4,7 +4,7 @@ from contextlib import closing
 
 import polars as pl
 
-from crmbook import apply, plan_limits, target
+from crmbook import apply, delta_load, lineage, plan_limits, target
 from crmbook.phases import documents, load
 from crmbook.runs import Run
 from crmbook.vendors import plans
@@ -30,7 +30,12 @@ def plan(run: Run) -> pl.DataFrame:
     }
     run.save_all(
         coverage=load.coverage(
-            planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
+            planned,
+            sales_accounts=accounts,
+            contacts=contacts,
+            deals=deals,
+            history=history,
+            untouched=run.read("untouched"),
         ),
         forecast=load.forecast(planned, quotas),
     )
@@ -38,10 +43,19 @@ def plan(run: Run) -> pl.DataFrame:
 
 
 def carry_out(run: Run, planned: pl.DataFrame) -> pl.DataFrame:
-    """The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is."""
+    """
+    The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is.
+
+    A delta run that has nothing to write has nothing to approve.
+    """
     digest = load.plan_hash(planned)
-    approval = run.require_approval("plan", digest, load.headline(planned))
+    is_due = planned.height or not lineage.base_of(run)
+    if is_due:
+        digest = run.require_approval("plan", digest, load.headline(planned))["hash"]
+    delta_load.inherit(run)
     with closing(target.connect(run)) as client:
-        apply.apply(run, client, planned, confirm=approval["hash"])
+        apply.apply(run, client, planned, confirm=digest)
+    if lineage.base_of(run):
+        lineage.told(run, writes=planned.height, conflicts=run.read("conflicts").height)
     run.save("crosswalk", apply.crosswalk(run))
     return run.save("outcomes", apply.outcomes(run, planned))

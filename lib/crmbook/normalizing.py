@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from crmbook import lineage
 from crmbook.phases import edition as editions
 from crmbook.phases import engagement, history, jsonfields, normalization
 from crmbook.runs import Run
@@ -40,7 +41,7 @@ def normalize(run: Run) -> pl.DataFrame:
     engaged = engagement.engagement(source.activities, run.read("source_activity_types"), source.emails)
     made = normalization.normalize(
         contacts=sources["contact"], companies=sources["company"], deals=sources["deal"], engagement=engaged,
-        **vars(decisions),
+        standing=_standing(run), **vars(decisions),
     )  # fmt: skip
     edition = editions.of(run.target.edition)
     made = replace(made, **edition.fitted(contacts=made.contacts, links=made.links, loss=made.loss))
@@ -52,6 +53,23 @@ def normalize(run: Run) -> pl.DataFrame:
     tables: dict[str, Any] = {**vars(made), **vars(told)}
     run.save_all(**tables)
     return run.read("balance")
+
+
+def _standing(run: Run) -> dict[str, pl.DataFrame]:
+    """In a delta run the contacts and companies that stand in the target, as the run before had them."""
+    base = lineage.base_of(run)
+    if base is None:
+        return {}
+    there = base.standing()
+    return {
+        entity: base.read(table).join(
+            there.filter(pl.col("entity").is_in(places)), on="source_id", how="semi"
+        )
+        for entity, table, places in (
+            ("company", "sales_accounts", ["company"]),
+            ("contact", "contacts", ["contact", "lead"]),
+        )
+    }
 
 
 def _source(run: Run) -> history.Source:
