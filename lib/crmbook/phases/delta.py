@@ -52,7 +52,7 @@ KINDS: Final = {
 
 def compare(kind: Kind, entity: str, *, now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     """One row per row of *now* or *before*; DELTA."""
-    columns = sorted({*now.columns, *before.columns} - {*kind.key} - kind.volatile)
+    columns = sorted({*now.columns, *before.columns} - kind.volatile)
     pairs = _hashes(kind, before, columns).join(
         _hashes(kind, now, columns), on="source_id", how="full", coalesce=True, suffix="_now"
     )
