@@ -258,4 +258,5 @@ duplicate_account = "merge"          # merge (same name and website) | suffix
 tags = "auto"                        # auto | native | multi_select | contact_type
 custom_fields = "checklist"          # checklist | api
 workflows_disabled = false           # the customer confirms that Workflows are off during the load
+conflicts = "target"                 # target | source: whose value counts in a delta where both changed it
 """

@@ -181,6 +181,12 @@ def _created(
 ) -> runs.Record:
     """A new run; a delta goes on from the newest approved one and keeps what a person decided there."""
     base = lineage.base_for(customer, env) if is_delta else None
+    for other in runs.all_runs(customer.key) if is_delta else ():
+        if lineage.base_id(other) and not _is_finished(other) and (other.folder / "ledger.db").exists():
+            raise UsageError(
+                f"--delta: {other.folder.name} wrote to the target and is not finished; finish it first:"
+                f" crmbook run {customer.key} --env {env} --run {other.folder.name}"
+            )
     record = runs.create(
         customer.key,
         env,

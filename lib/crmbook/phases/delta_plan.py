@@ -75,7 +75,7 @@ def reduced(whole: pl.DataFrame, *, written: Written, now: Now, winner: Callable
     return Reduced(
         _numbered([*_ordered(kept), *follow, *lists], ops),
         work.frame(tables.UNTOUCHED, work.untouched),
-        work.frame(tables.CONFLICTS, work.conflicts),
+        work.frame(tables.CONFLICTS, [(*place, who) for place, who in work.won.items()]),
         changes_in_target(written, now),
     )
 
@@ -104,18 +104,23 @@ class _Work:
     touched: dict[Key, Op] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     untouched: list[tuple[Any, ...]] = field(default_factory=list)
-    conflicts: list[tuple[Any, ...]] = field(default_factory=list)
+    won: dict[tuple[str, str, int, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = self.now.places.items()
         self.ids = {f"{entity}:{source_id}": target_id for (entity, source_id), target_id in places}
 
     def is_new(self, op: Op) -> bool:
-        """Never written, and not refused with this very content before."""
+        """Never written and not refused with this very content before, or deleted in the target and to be made again."""
+        target_id = self.now.places.get(keys.of(op))
+        if target_id is not None:
+            is_read = op["entity"] in _READ_WHOLE
+            is_gone = is_read and target_id not in self.now.records.get(op["entity"], {})
+            return is_gone and self.winner(op["entity"], RECORD) == SOURCE
         is_refused = (
             self.written.refused.get((op["entity"], "first", op["source_id"])) == op["payload_sha256"]
         )
-        return keys.of(op) not in self.now.places and not is_refused
+        return not is_refused
 
     def first(self, op: Op) -> Op | None:
         """The write of *op* that is still needed, None where none is."""
@@ -140,15 +145,16 @@ class _Work:
     def _cut(
         self, op: Op, target_id: int, known: keys.Known, wanted: Body, changed: list[str], record: Record
     ) -> Op | None:
-        key, send = keys.of(op), {}
+        key, send, lost = keys.of(op), {}, 0
         for name in changed:
             if known.is_shown(name, wanted.get(name), record):
                 continue
             if known.is_persons(name, record) and self._lost(key, target_id, name):
+                lost += 1
                 continue
             send[name] = wanted.get(name)
         if not send:
-            return self._leave(key, KEPT if self.conflicts and self.conflicts[-1][:2] == key else SAME)
+            return self._leave(key, KEPT if lost else SAME)
         return _op(op, "update", known.body(op["entity"], send, wanted, record), target_id)
 
     def _again(self, op: Op, target_id: int, *, is_changed: bool) -> Op | None:
@@ -156,14 +162,14 @@ class _Work:
         key = keys.of(op)
         winner = self.winner(op["entity"], RECORD)
         if is_changed:
-            self.conflicts.append((*key, target_id, RECORD, winner))
+            self.won[*key, target_id, RECORD] = winner
         return (
             _op(op, "create", json.loads(op["payload"]), None) if winner == SOURCE else self._leave(key, GONE)
         )
 
     def _lost(self, key: Key, target_id: int, name: str) -> bool:
         winner = self.winner(key[0], name)
-        self.conflicts.append((*key, target_id, name, winner))
+        self.won[*key, target_id, name] = winner
         return winner == TARGET
 
     def _known(self, entity: str, target_id: int) -> keys.Known:
