@@ -13,6 +13,7 @@ from crmbook.phases.delta_written import DROPPED, REMOVED, Key, flat, nested
 
 Body = dict[str, Any]
 Record = Mapping[str, Any]
+_SHOWN_AS: Final = {"contacts_added_list": "contact_ids"}
 _LINKS: Final = ("sales_accounts", "contacts_added_list")
 # What says on which record another one hangs: always sent along, because it is how the target finds it.
 _HANGING: Final = ("targetable_type", "targetable_id")
@@ -128,7 +129,7 @@ def changed(known: Known, record: Record) -> list[str]:
 def shows(record: Record, key: str, value: Any) -> bool:
     """Whether *record* shows *value* for *key*, in any of the forms the target gives it back."""
     there = images.shown(record, key)
-    wanted = images.shown({key if key != "contacts_added_list" else "contact_ids": value}, key)
+    wanted = images.shown(nested({_SHOWN_AS.get(key, key): value}), key)
     if not _is_filled(there) and not _is_filled(wanted):
         return True
     if there == wanted or str(there) == str(wanted):
