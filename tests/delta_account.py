@@ -37,7 +37,9 @@ def scenario() -> Scenario:
     ]  # fmt: skip
     rows["conversations"] = [{"id": 71, "user_id": 7, "agent_id": 1, "messages": [_message(1), _message(2)]}]
     rows["emails"] = [{"id": 81, "user_id": 9, "status": 3, "subject": "Hello", "sent_at": _DAY.format(5)}]
-    rows["events"] = [{"id": 91, "user_id": 10, "event_id": 5, "name": "visit", "timestamp": _DAY.format(6), "data": {}}]
+    rows["events"] = [
+        {"id": 91, "user_id": 10, "event_id": 5, "name": "visit", "timestamp": _DAY.format(6), "data": {}}
+    ]
     made = Scenario(rows, made.freshsales, made.switches)
     check(made)
     return made
@@ -45,7 +47,13 @@ def scenario() -> Scenario:
 
 def _message(number: int) -> dict[str, Any]:
     author = {"author": "agent", "agent_id": 1} if number % 2 == 0 else {"author": "user"}
-    return {"id": number, "content": f"message {number}", "timestamp": _DAY.format(6 + number), "source": 2, **author}
+    return {
+        "id": number,
+        "content": f"message {number}",
+        "timestamp": _DAY.format(6 + number),
+        "source": 2,
+        **author,
+    }
 
 
 class Account:
@@ -101,15 +109,41 @@ class Account:
         """Between the whole run and the first delta: the source goes on, and people work in the target."""
         anna = {"plan_type": "monthly", "renewal": "2026-09-01"}
         self.source("users", 1, attributes=anna, phone_number="+48600700899", tag_ids=[2])
-        self.source("users", 2, phone_number="+48600700777", city="Gdynia", country="Poland", attributes={"plan_type": "yearly", "renewal": "2027-02-02"})
+        self.source(
+            "users",
+            2,
+            phone_number="+48600700777",
+            city="Gdynia",
+            country="Poland",
+            attributes={"plan_type": "yearly", "renewal": "2027-02-02"},
+        )
         self.source("users", 9, name="Greta Holmquist", list_ids=[1], attributes={})
         self.source("users", 10, last_seen="2026-05-05T00:00:00.000000Z", page_views=99)
         self.source("users", 8, list_ids=[])
-        self.box.admin("POST", "/usercom/users", _person(13, "Kaja Lund", company_ids=[{"id": 22, "member_since": _DAY.format(1)}]))
+        self.box.admin(
+            "POST",
+            "/usercom/users",
+            _person(13, "Kaja Lund", company_ids=[{"id": 22, "member_since": _DAY.format(1)}]),
+        )
         self.box.admin("DELETE", "/usercom/companies/21")
         self.source("deals", 31, stage=12, status=2, won_at="2026-06-01T10:00:00.000000Z", participants=[])
         self.source("activities", 52, done=True, done_date=_DAY.format(9))
-        self.box.admin("POST", "/usercom/activities", {"id": 53, "activity_type": 1, "name": "Second call", "user_id": 13, "due_date": _DAY.format(8), "duration": 5, "done": True, "assigned_to": 1, "created_at": _DAY.format(8), "updated_at": _DAY.format(8)})
+        self.box.admin(
+            "POST",
+            "/usercom/activities",
+            {
+                "id": 53,
+                "activity_type": 1,
+                "name": "Second call",
+                "user_id": 13,
+                "due_date": _DAY.format(8),
+                "duration": 5,
+                "done": True,
+                "assigned_to": 1,
+                "created_at": _DAY.format(8),
+                "updated_at": _DAY.format(8),
+            },
+        )
         self.source("conversations", 71, messages=[_message(1), _message(2), _message(3)])
         self.people_work()
 
@@ -120,7 +154,13 @@ class Account:
         self.edit("contacts", "7", owner_id=owners["ines@acme.example"])
         self.edit("contacts", "12", is_deleted=True, deleted_at=_DAY.format(20))
         parent = self.target("contacts")["8"]["id"]
-        task = {"title": "Call back", "due_date": _DAY.format(25), "status": 0, "targetable_type": "Contact", "targetable_id": parent}
+        task = {
+            "title": "Call back",
+            "due_date": _DAY.format(25),
+            "status": 0,
+            "targetable_type": "Contact",
+            "targetable_id": parent,
+        }
         self.box.admin("POST", f"/{REALM}/tasks", task)
 
     def killed_while_writing(self) -> int:
@@ -134,7 +174,9 @@ class Account:
             cwd=acme.runs, env={**os.environ, **acme.tokens, "CRMBOOK_RUNS": str(acme.runs)},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while (sent := acme.record_writes(REALM).get("PUT /contacts/:id", 0) - before) < 2 or not self.ledger().exists():
+        while (
+            sent := acme.record_writes(REALM).get("PUT /contacts/:id", 0) - before
+        ) < 2 or not self.ledger().exists():
             assert process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)

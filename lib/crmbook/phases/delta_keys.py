@@ -78,7 +78,7 @@ class Known:
             return images.changed({key: self.image[key]}, record) != []
         if key not in self.written:
             return _is_filled(images.shown(record, key))
-        return not self.is_shown(key, self.written[key], record)
+        return not shows(record, key, self._resolved(self.written[key]))
 
     def is_shown(self, key: str, value: Any, record: Record) -> bool:
         """Whether *record* shows *value*, whose references are resolved; one to a record that is nowhere is not shown."""
@@ -113,11 +113,14 @@ class Known:
         return [] if key in (*_LINKS, "tags") else None
 
     def _resolved(self, value: Any) -> Any:
+        """*value* with target ids; what refers to a record that is nowhere was never written, and is left out."""
         if isinstance(value, Mapping) and "$id" in value:
             return self.ids.get(value["$id"])
         if isinstance(value, Mapping):
             return {key: self._resolved(part) for key, part in value.items()}
-        return [self._resolved(part) for part in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [self._resolved(part) for part in value if references(part) <= self.ids.keys()]
+        return value
 
 
 def changed(known: Known, record: Record) -> list[str]:

@@ -172,9 +172,11 @@ class _Work:
         self.won[*key, target_id, name] = winner
         return winner == TARGET
 
-    def _known(self, entity: str, target_id: int) -> keys.Known:
+    def _known(self, entity: str, target_id: int, **later: Any) -> keys.Known:
         place = (entity, target_id)
-        return keys.Known(self.written.bodies.get(place, {}), self.written.images.get(place, {}), self.ids)
+        return keys.Known(
+            self.written.bodies.get(place, {}) | later, self.written.images.get(place, {}), self.ids
+        )
 
     def _leave(self, key: Key, why: str) -> Op | None:
         self.untouched.append((*key, why))
@@ -191,10 +193,11 @@ class _Work:
         if target_id is None or record is None:
             return op if key in self.touched else None
         is_moved, body = self._is_moved(op), json.loads(op["payload"])
-        is_written = self.written.later.get((op["entity"], op["action"], target_id)) == op["payload"]
+        before = self.written.later.get((op["entity"], op["action"], target_id))
+        is_written = before == op["payload"]
         if not is_moved and (is_written or all(keys.shows(record, *pair) for pair in body.items())):
             return None
-        state = self._known(op["entity"], target_id)
+        state = self._known(op["entity"], target_id, **json.loads(before or "{}"))
         theirs = [name for name in body if state.is_persons(name, record)]
         if is_written:
             return None if theirs else op
