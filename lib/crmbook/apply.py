@@ -7,19 +7,22 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook import earlier, runs, tables, target
+from crmbook.apply_bulk import Bulk
+from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
-from crmbook.phases import history_existing, load
+from crmbook.phases import history_existing, load, strategies
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
@@ -93,13 +96,19 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
 
 
 def apply(
-    run: Run, client: Freshsales, plan: pl.DataFrame, *, confirm: str, patience: float | None = None
+    run: Run,
+    client: Freshsales,
+    plan: pl.DataFrame,
+    *,
+    confirm: str,
+    patience: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
-    delay was measured.
+    delay was measured; *sleep* waits for bulk jobs.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -112,10 +121,7 @@ def apply(
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
         waits_s = patience_s(_capabilities(run)) if patience is None else patience
-        finder = Finder(client, patience_s=waits_s)
-        lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
-        there = places(client, finder, files=files(run), foreign_lists=frozenset(lists["target_id"]))
-        _carry_out(run, ops, Single(client, ledger, there), ledger)
+        _carry_out(run, ops, _strategy(run, client, ledger, waits_s, sleep), ledger)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
 
 
@@ -166,6 +172,24 @@ def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> N
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
+
+
+def _strategy(
+    run: Run, client: Freshsales, ledger: Ledger, waits_s: float, sleep: Callable[[float], None]
+) -> Strategy:
+    lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
+    foreign = frozenset(lists["target_id"])
+    patient, hasty = (
+        places(client, Finder(client, patience_s=s), files=files(run), foreign_lists=foreign)
+        for s in (waits_s, 0.0)
+    )
+    known = _capabilities(run)
+    single = Single(client, ledger, patient)
+    return Bulk(
+        client, ledger, patient, strategies.ways(known, run.read("target_fields")), single=single,
+        hasty=Single(client, ledger, hasty, target_ids=single.target_ids),
+        jobs=Jobs(client, measured_s=strategies.job_s(known), sleep=sleep),
+    )  # fmt: skip
 
 
 def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
