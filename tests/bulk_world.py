@@ -83,8 +83,13 @@ def world(
     **changed: pl.DataFrame,
 ) -> Iterator[tuple[Run, Freshsales]]:
     """05_load over *size* contacts, half as many companies and half as many deals; *known* are capabilities."""
+    everybody = people(size, size // 2)
+    if edition.has_leads:
+        is_lead = pl.col("split") == "Lead"
+        first = pl.when(is_lead).then(pl.col("account_ids").list.head(1)).otherwise("account_ids")
+        everybody = everybody.with_columns(account_ids=first, lifecycle=pl.lit(None, dtype=pl.String))
     given = {
-        "companies": companies(size // 2), "people": people(size, size // 2), "money": money(size // 2, size, size // 2),
+        "companies": companies(size // 2), "people": everybody, "money": money(size // 2, size, size // 2),
     }  # fmt: skip
     with loading(box, folder, edition=edition, known=capabilities(**known), **(given | changed)) as opened:  # type: ignore[arg-type]
         yield opened

@@ -7,7 +7,7 @@ Invariant: a row is done only when its record was seen to hold what was sent.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class Bulk:
     The strategy for a tenant on which bulk works; what goes one by one is left to *single*.
 
     *ways* say how each entity goes; *hasty* is like *single* but does not wait for the index, for rows that were
-    looked for already. Both share *target_ids* with this one.
+    looked for already; so it is for *reopened* writes, whose refusal is no news. All share their target ids.
     """
 
     def __init__(
@@ -43,9 +43,10 @@ class Bulk:
         single: Single,
         hasty: Single,
         jobs: Jobs,
+        reopened: Collection[str] = (),
     ) -> None:
         self._client, self._ledger, self._places, self._ways = client, ledger, places, dict(ways)
-        self._single, self._hasty, self._jobs = single, hasty, jobs
+        self._single, self._hasty, self._jobs, self._reopened = single, hasty, jobs, reopened
         self._target_ids = single.target_ids
         self._looking = Looking(client)
         self._before: dict[tuple[str, int], str] = {}
@@ -68,7 +69,7 @@ class Bulk:
         way = self._ways.get(batch[0].entity)
         if way is None or not way.is_bulk or len(batch) <= FEW:
             for op in batch:
-                self._single.write([op], pending)
+                (self._hasty if op.op_id in self._reopened else self._single).write([op], pending)
             return
         rows = [row for op in batch if (row := self._row(op, pending.get(op.op_id), way))]
         self._through(self._unsettled(rows, pending), way)

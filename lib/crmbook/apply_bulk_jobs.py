@@ -1,7 +1,7 @@
 """Bulk jobs: several are posted, then waited for by asking about the last one, with pauses that grow.
 
-What a job says is only used to know when to look (neither its words nor its content are documented). Jobs that
-were still at work when the last one had ended teach the next wave to wait longer before its first question.
+What a job says is only used to know when to look (neither its words nor its content are documented). A wave of
+several jobs teaches the next one how long to wait before its first question.
 Invariant: a job that does not end stops the load, since a second one beside it could make a record twice.
 """
 
@@ -37,7 +37,8 @@ class Jobs:
     def __init__(
         self, client: Freshsales, *, measured_s: float, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._client, self._first_s, self._sleep = client, measured_s, sleep
+        self._client, self._sleep = client, sleep
+        self._measured_s = self._several_s = measured_s
 
     def post(self, rows: Sequence[Row], data: Callable[[Row], dict[str, Any]]) -> Sent:
         """
@@ -64,7 +65,7 @@ class Jobs:
         missing = [row for sent in asked for row in sent.rows]
         if not asked:
             return missing
-        pauses = self._pauses(missing[0].module)
+        pauses = self._pauses(missing[0].module, self._several_s if len(asked) > 1 else self._measured_s)
         waited_s = next(pauses)
         working = [sent for sent in asked if sent.job]
         while True:
@@ -76,10 +77,11 @@ class Jobs:
             lost = {row.op.op_id for row in missing}
             working = [sent for sent in working if any(row.op.op_id in lost for row in sent.rows)]
             if not working:
-                return missing
-            # The others were still at work: the next wave is given the time that this one takes.
+                break
             waited_s += next(pauses)
-            self._first_s = max(self._first_s, min(waited_s, _LONGEST_PAUSE_S))
+        if len(asked) > 1:
+            self._several_s = max(self._several_s, min(waited_s, _LONGEST_PAUSE_S))
+        return missing
 
     def _has_ended(self, job: str) -> bool:
         try:
@@ -88,9 +90,9 @@ class Jobs:
             # A job that can't be asked about tells nothing; what it did is read from the records.
             return True
 
-    def _pauses(self, module: str) -> Iterator[float]:
+    def _pauses(self, module: str, first_s: float) -> Iterator[float]:
         """Each pause, made before it is yielded; Unavailable when they add up to the limit."""
-        pause_s, waited_s = max(self._first_s, 0.1), 0.0
+        pause_s, waited_s = max(first_s, 0.1), 0.0
         while waited_s < LIMIT_S:
             self._sleep(pause_s)
             yield pause_s
