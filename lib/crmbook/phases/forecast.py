@@ -89,6 +89,12 @@ def error(forecasted: pl.DataFrame, used: Mapping[str, int]) -> pl.DataFrame:
     )
 
 
+def numbers(errors: pl.DataFrame) -> dict[str, int]:
+    """The two totals of FORECAST_ERROR, for a summary."""
+    total = errors.row(by_predicate=pl.col("entity") == TOTAL, named=True)
+    return {"calls_forecast": total["forecast"], "calls_used": total["used"]}
+
+
 def _one_by_one(ops: pl.DataFrame) -> int:
     """A record is read before it is changed; up to a hundred members of a list are one call."""
     read_first = (ops["action"] == "update").sum() if ops["entity"][0] not in _UNTOUCHED else 0
