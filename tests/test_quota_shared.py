@@ -54,6 +54,11 @@ def worker(box: Sandbox, path: Path, calls: int) -> subprocess.Popen[str]:
     )
 
 
+def sent(client: freshsales.Freshsales, calls: int) -> None:
+    for _ in range(calls):
+        assert client.check()
+
+
 def test_two_processes_spend_one_budget_fully_and_are_never_refused(box: Sandbox, tmp_path: Path) -> None:
     """200 calls at 40 an hour, by the server's clock, which moves only where somebody waits for it."""
     before_s = float(box.admin("GET", "clock")["epoch_s"])
@@ -75,8 +80,7 @@ def test_a_storm_of_429s_is_obeyed_and_survived(box: Sandbox) -> None:
     client = freshsales.connect("suite", target["base_url"], target["token"], quota=quota, max_wait_s=None)
     box.admin("PUT", f"{REALM}/settings", {"requests_per_hour": 10_000})
     box.admin("POST", "faults", [{"realm": REALM, "kind": "status", "status": 429, "every": 3}])
-    for _ in range(20):
-        assert client.check()
+    sent(client, 20)
     assert client.client.calls == 20 + quota.refusals().answers
     assert clock[0] >= quota.refusals().answers > 5
 
@@ -96,8 +100,7 @@ def test_a_wait_beyond_the_longest_allowed_stops_and_running_again_continues(
 
     client = connected()
     with pytest.raises(RateLimited, match=r"free again at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC") as caught:
-        for _ in range(HOUR + 1):
-            client.check()
+        sent(client, HOUR + 1)
     assert (caught.value.exit_code, client.client.calls) == (5, HOUR)
     box.admin("POST", "clock", {"advance_s": 3600})
     assert connected().check()

@@ -456,8 +456,8 @@ EXISTING_LISTS = _table(
 CAPABILITIES = _table(
     "capabilities",
     "capability",
-    "what this tenant was measured to do, with the evidence",
-    {"capability": S, "value": S, "evidence": S},
+    "what this tenant was measured to do, when, and with which evidence",
+    {"capability": S, "value": S, "evidence": S, "measured_at": TIME},
 )
 CHECKLIST = _table(
     "checklist",
