@@ -7,7 +7,7 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
 from crmbook.phases import history_existing, load
+from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
@@ -93,13 +94,19 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
 
 
 def apply(
-    run: Run, client: Freshsales, plan: pl.DataFrame, *, confirm: str, patience: float | None = None
+    run: Run,
+    client: Freshsales,
+    plan: pl.DataFrame,
+    *,
+    confirm: str,
+    patience: float | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
-    delay was measured.
+    delay was measured. *between* is called after every batch; what it raises stops the load there.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -115,7 +122,7 @@ def apply(
         finder = Finder(client, patience_s=waits_s)
         lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
         there = places(client, finder, files=files(run), foreign_lists=frozenset(lists["target_id"]))
-        _carry_out(run, ops, Single(client, ledger, there), ledger)
+        _carry_out(run, ops, Single(client, ledger, there), ledger, between)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
 
 
@@ -150,7 +157,9 @@ def rejected(run: Run) -> pl.DataFrame:
         return ledger.rejected()
 
 
-def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+def _carry_out(
+    run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger, between: Callable[[], None]
+) -> None:
     pending = {write.op_id: write for write in ledger.pending()}
     finished = ledger.finished()
     totals: dict[str, int] = {}
@@ -166,6 +175,7 @@ def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> N
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
+        between()
 
 
 def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,7 +228,10 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
 
 
 def _read_for_plan(run: Run) -> dict[str, str]:
-    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    read = {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    # Measured anew with the same result, a plan that was begun still counts.
+    measured = next((key for key in read if Path(key).stem == "capabilities"), None)
+    return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
 
 
 def _earlier(run: Run) -> list[Path]:

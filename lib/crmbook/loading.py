@@ -4,7 +4,7 @@ from contextlib import closing
 
 import polars as pl
 
-from crmbook import apply, plan_limits, target
+from crmbook import apply, guard, plan_limits, target
 from crmbook.phases import documents, load
 from crmbook.runs import Run
 from crmbook.vendors import plans
@@ -41,7 +41,7 @@ def carry_out(run: Run, planned: pl.DataFrame) -> pl.DataFrame:
     """The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is."""
     digest = load.plan_hash(planned)
     approval = run.require_approval("plan", digest, load.headline(planned))
-    with closing(target.connect(run)) as client:
-        apply.apply(run, client, planned, confirm=approval["hash"])
+    with guard.writing(run) as door:
+        apply.apply(run, door.client, planned, confirm=approval["hash"], between=door.between)
     run.save("crosswalk", apply.crosswalk(run))
     return run.save("outcomes", apply.outcomes(run, planned))

@@ -14,13 +14,13 @@ import polars as pl
 
 from crmbook import probe_choices, tables
 from crmbook.errors import ApiError, RateLimited, Rejected
+from crmbook.phases.capabilities import CALLS
 from crmbook.probe_bulk import Bulk
 from crmbook.probe_canaries import Canaries, canaries, contact, label
 from crmbook.probe_findings import UNKNOWN, Finding, truth, within
 from crmbook.settle import MARK
 from crmbook.vendors.freshsales import Freshsales
 
-CALLS: Final = "probe_calls"
 _NOT_THERE: Final = (401, 403, 404, 405)
 _REFUSED_FOR_CONTENT: Final = (400, 422)
 
@@ -70,14 +70,14 @@ def _decisive(
     yield from bulk.findings()
     yield _account_name_unique(row)
     yield _workflows(row)
+    yield _created_at(row.first)
+    yield _email_required(row)
     if not only_decisive:
         yield bulk.size()
         yield from _others(row)
 
 
 def _others(row: Canaries) -> Iterator[Finding]:
-    yield _created_at(row.first)
-    yield _email_required(row)
     yield _bin_reserves_email(row)
     yield _field_api(row.client)
     yield _retry_after(row.client)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-UNKNOWN: Final = "unknown"
-STEPS_S: Final = (1, 2, 5, 10, 20, 30)
-FIGURES: Final = ("index_delay_s", "bulk_job_s", "bulk_job_polls")
+from crmbook.phases.capabilities import STEPS_S, UNKNOWN
+
+__all__ = ["UNKNOWN", "Finding", "truth", "within"]
 _FIRST_LOOK_S: Final = 0.25
 _GRACE_S: Final = 0.25
 

@@ -697,6 +697,19 @@ EXISTING = _table(
     {"module": S, "target_id": I, "email": S, "external_id": S, "name": S, "original_id": S},
     personal="email name",
 )
+CAPABILITY_CHECK = _table(
+    "capability_check",
+    "capability",
+    "what the tenant was measured to do before the plan was made, and right before the first write; verdict is"
+    " confirmed, changed or not asked",
+    {"capability": S, "measured": S, "now": S, "verdict": S},
+)
+FOREIGN_RECORDS = _table(
+    "foreign_records",
+    "kind target_id",
+    "what nobody planned on a contact or lead this load created (entity, source_id), as Workflows make it; kept",
+    {"kind": S, "target_id": I, "entity": S, "source_id": S, "seen_at": TIME},
+)
 CROSSWALK = _table(
     "crosswalk",
     "entity source_id",
