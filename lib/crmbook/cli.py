@@ -39,6 +39,25 @@ class _Main(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _longest_wait(context: click.Context, _option: click.Parameter, text: str | None) -> None:
+    """--max-wait in the environment for as long as the command runs: the notebooks' kernels inherit it."""
+    if text is None:
+        return
+    from crmbook import pipeline, waiting
+
+    try:
+        wait_s = waiting.seconds(text)
+    except UsageError as problem:
+        raise click.UsageError(str(problem), context) from None
+    context.with_resource(pipeline.environment({waiting.VARIABLE: str(wait_s)}))
+
+
+_max_wait = click.option(
+    "--max-wait", callback=_longest_wait, expose_value=False, metavar="SECONDS|90m",
+    help="Exit 5 instead of waiting longer than this for the vendor's quota; default: an hour and five minutes.",
+)  # fmt: skip
+
+
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crmbook")
 def main() -> None:
@@ -172,6 +191,7 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
     "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
 )
 @click.option("--by", default="", help="Who approves.")
+@_max_wait
 @_command
 def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
@@ -199,6 +219,7 @@ def approve(
 @main.command("reassign")
 @click.argument("customer")
 @click.option("--run", "run_id", required=True)
+@_max_wait
 @_command
 def reassign_owners(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
     """Hand queued records to owners provisioned after the load."""

@@ -22,6 +22,7 @@ from crmbook import (
     probe,
     readback,
     target,
+    target_lock,
     workspace_read,
 )
 from crmbook.errors import Waiting
@@ -115,7 +116,7 @@ def require_readiness(run: Run, checklist: pl.DataFrame) -> None:
 
 def measure(run: Run) -> pl.DataFrame:
     """`capabilities`: what this tenant was seen to do, by canary records that are gone afterwards."""
-    with closing(target.connect(run)) as client:
+    with target_lock.held(run), closing(target.connect(run)) as client:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 

@@ -457,8 +457,8 @@ EXISTING_LISTS = _table(
 CAPABILITIES = _table(
     "capabilities",
     "capability",
-    "what this tenant was measured to do, with the evidence",
-    {"capability": S, "value": S, "evidence": S},
+    "what this tenant was measured to do, when, and with which evidence",
+    {"capability": S, "value": S, "evidence": S, "measured_at": TIME},
 )
 CHECKLIST = _table(
     "checklist",
@@ -715,6 +715,19 @@ EXISTING = _table(
     "a record the target held before the load, by the keys a source record could match",
     {"module": S, "target_id": I, "email": S, "external_id": S, "name": S, "original_id": S},
     personal="email name",
+)
+CAPABILITY_CHECK = _table(
+    "capability_check",
+    "capability",
+    "what the tenant was measured to do before the plan was made, and right before the first write; verdict is"
+    " confirmed, changed or not asked",
+    {"capability": S, "measured": S, "now": S, "verdict": S},
+)
+FOREIGN_RECORDS = _table(
+    "foreign_records",
+    "kind target_id",
+    "what nobody planned on a contact or lead this load created (entity, source_id), as Workflows make it; kept",
+    {"kind": S, "target_id": I, "entity": S, "source_id": S, "seen_at": TIME},
 )
 CROSSWALK = _table(
     "crosswalk",

@@ -188,7 +188,7 @@ def _routes(side: Side) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
         ("GET", "/state", lambda r, _: side.state(r.query_params.get("realm"))),
         ("GET", "/state/hash", lambda r, _: side.state_hash(query(r, "realm"), query(r, "scope", "records"))),
         ("GET", "/requests", lambda r, _: side.journal.of(side.known(query(r, "realm")))),
-        ("GET", "/clock", lambda _r, _b: {"now": side.clock.iso()}),
+        ("GET", "/clock", lambda _r, _b: {"now": side.clock.iso(), "epoch_s": side.clock.now()}),
         (
             "POST",
             "/clock",
