@@ -997,7 +997,7 @@ ROLLBACK_PLAN = _table(
 ROLLBACK_CALLS = _table(
     "rollback_calls",
     "number",
-    "calls each step of the rollback takes, and hours at the hourly quota; null where the plan publishes none",
+    "calls each step of the rollback takes; the total with its hours at the hourly quota, where the plan publishes one",
     {"number": I, "step": S, "calls": I, "hours": F},
 )
 ROLLBACK_OUTCOMES = _table(

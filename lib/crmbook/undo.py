@@ -4,20 +4,22 @@ In: the run's ledger and plan, and its target as it stands now. Out: the tables 
 the run wrote, and in the ledger what became of each record. Whatever stops it, starting it again goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from crmbook import runs, target, undo_written
 from crmbook.apply_places import places
 from crmbook.errors import Waiting
-from crmbook.phases import restoring, rollback
+from crmbook.phases import edits, restoring, rollback
+from crmbook.phases.edition import MODULES
 from crmbook.phases.restoring import Written
 from crmbook.runs import Run
 from crmbook.settle import Finder, patience_s
-from crmbook.undo_ledger import UndoLedger
+from crmbook.undo_ledger import Act, UndoLedger
 from crmbook.undo_read import Found, Reader
 from crmbook.undo_writes import Undo, encoder
 from crmbook.vendors.freshsales import Freshsales
@@ -59,7 +61,8 @@ def plan(
         written, done = undo_written.written(ledger, sent), _done(ledger)
         found = Reader(client, written, done, run.progress).read()
         calls = client.client.calls - calls_before
-    made = rollback.plan(_standing(written, found, done), _references(found))
+        done |= _settled(ledger, written, found)
+    made = rollback.plan(_standing(written, found, done, _computed(run)), _references(found))
     quota = target.limits(run.target).get("hour")
     cost = rollback.calls(made, reading=calls, pages=found.pages, forget=forget, requests_per_hour=quota)
     run.save_all(rollback_plan=made, rollback_calls=cost)
@@ -121,22 +124,70 @@ def _done(ledger: UndoLedger) -> set[str]:
     return {f"{entity}:{source_id}" for entity, source_id in done.select("entity", "source_id").iter_rows()}
 
 
-def _standing(written: list[Written], found: Found, done: set[str]) -> pl.DataFrame:
+def _settled(ledger: UndoLedger, written: list[Written], found: Found) -> set[str]:
+    """Acts an earlier start announced and did not see the end of, as far as the target shows that they happened."""
+    announced = {
+        f"{entity}:{source_id}": action
+        for entity, source_id, action in ledger.undone()
+        .filter(pl.col("state") == "intent")
+        .select("entity", "source_id", "action")
+        .iter_rows()
+    }
+    happened = []
+    for one in written:
+        action, record = announced.get(one.name), found.records.get(one.entity, {}).get(one.target_id)
+        is_deleted = action == "delete" and record is None
+        is_restored = action == "restore" and record and not restoring.restoration(one, record).keys
+        if is_deleted or is_restored:
+            happened.append(Act(one.entity, one.source_id, one.target_id, str(action)))
+    ledger.close_acts(happened, "done")
+    return {f"{act.entity}:{act.source_id}" for act in happened}
+
+
+def _standing(
+    written: list[Written], found: Found, done: set[str], computed: Mapping[str, list[str]]
+) -> pl.DataFrame:
+    there = {one.name: found.records.get(one.entity, {}).get(one.target_id) for one in written}
+    made: dict[str, list[tuple[Written, Mapping[str, Any]]]] = {}
+    for one in written:
+        if one.origin == "created" and (record := there[one.name]):
+            made.setdefault(one.entity, []).append((one, record))
+    presets = {entity: edits.presets(entity, pairs) for entity, pairs in made.items()}
     rows = []
     for one in written:
-        record = found.records.get(one.entity, {}).get(one.target_id)
-        is_created = one.origin == "created"
-        back = None if is_created or record is None else restoring.restoration(one, record)
+        record = there[one.name]
+        changed, restores = _judged(one, record, presets, computed)
         rows.append(
             {
                 "entity": one.entity, "source_id": one.source_id, "target_id": one.target_id, "origin": one.origin,
                 "is_there": record is not None or one.entity in rollback.FILES, "is_done": one.name in done,
-                "changed": back.stays if back else restoring.changed(one, record) if record and is_created else [],
-                "restores": back.keys if back else [],
+                "changed": changed, "restores": restores,
                 "members": len(found.members.get(one.target_id, set()) & set(one.sent.get("ids") or [])),
             }
         )  # fmt: skip
     return pl.DataFrame(rows, schema=rollback.STANDING)
+
+
+def _judged(
+    one: Written,
+    record: Mapping[str, Any] | None,
+    presets: Mapping[str, Mapping[str, str]],
+    computed: Mapping[str, list[str]],
+) -> tuple[list[str], list[str]]:
+    """The keys somebody changed, and those that can be put back."""
+    if record is None:
+        return [], []
+    if one.origin != "created":
+        back = restoring.restoration(one, record)
+        return back.stays, back.keys
+    more = edits.added(one, record, presets[one.entity], computed.get(one.entity, []))
+    return sorted({*restoring.changed(one, record), *more}), []
+
+
+def _computed(run: Run) -> dict[str, list[str]]:
+    """Custom fields nobody writes, by entity."""
+    fields = run.read("target_fields").filter(pl.col("field_type").is_in(edits.COMPUTED))
+    return {entity: fields.filter(module=module)["api_name"].to_list() for entity, module in MODULES.items()}
 
 
 def _references(found: Found) -> pl.DataFrame:

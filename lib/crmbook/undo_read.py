@@ -26,7 +26,7 @@ _BESIDE: Final = {
     "contacts": ("deals", "lists", *CHILDREN),
     "sales_accounts": ("contacts", "deals", "child_sales_accounts", *CHILDREN),
     "deals": tuple(CHILDREN),
-    "leads": tuple(CHILDREN),
+    "leads": ("lead_stage", *CHILDREN),
 }
 _REFERRERS: Final = {
     "deal_ids": ("deals", "deal"),

@@ -87,14 +87,13 @@ def summary(planned: pl.DataFrame) -> pl.DataFrame:
 def staying(planned: pl.DataFrame) -> pl.DataFrame:
     """Every record that stays or keeps some keys because of a person or of records that are not ours, and why."""
     mine = planned.filter((pl.col("action") == "keep") | (pl.col("stays").list.len() > 0))
-    return mine.select("entity", "target_id", "action", "reason", "stays", "because")
+    return mine.select("entity", _id_as_text(), "action", "reason", "stays", "because")
 
 
 def left_over(planned: pl.DataFrame) -> pl.DataFrame:
     """What no public call deletes and therefore remains: lists, files and links."""
-    return planned.filter(pl.col("action").is_in(["leave", "empty"])).select(
-        "entity", "target_id", "action", "reason"
-    )
+    left = planned.filter(pl.col("action").is_in(["leave", "empty"]))
+    return left.select("entity", _id_as_text(), "action", "reason")
 
 
 def headline(planned: pl.DataFrame) -> str:
@@ -135,11 +134,8 @@ def calls(
     rows = [row for row in rows if row[1]]
     rows.append(("total", sum(count for _, count in rows)))
     made = pl.DataFrame(rows, schema={"step": S, "calls": I}, orient="row").with_row_index("number")
-    hours = pl.col("calls") / requests_per_hour if requests_per_hour else pl.lit(None, pl.Float64)
-    return tables.conform(
-        made.with_columns(number=pl.col("number").cast(I), hours=hours.cast(pl.Float64)),
-        tables.ROLLBACK_CALLS,
-    )
+    hours = pl.when(step="total").then(pl.col("calls") / (requests_per_hour or float("nan"))).fill_nan(None)
+    return tables.conform(made.with_columns(pl.col("number").cast(I), hours=hours), tables.ROLLBACK_CALLS)
 
 
 def outcomes(planned: pl.DataFrame, undone: pl.DataFrame) -> pl.DataFrame:
@@ -164,6 +160,11 @@ def outcomes(planned: pl.DataFrame, undone: pl.DataFrame) -> pl.DataFrame:
         *((pl.col("became") == name).sum().cast(I).alias(name) for name in columns),
     )
     return tables.conform(counted, tables.ROLLBACK_OUTCOMES)
+
+
+def _id_as_text() -> pl.Expr:
+    """As it stands in the address of a record, not as a quantity."""
+    return pl.col("target_id").cast(S)
 
 
 def _first(row: Mapping[str, Any], foreign: list[str]) -> dict[str, Any]:
