@@ -443,3 +443,18 @@ def test_what_was_taken_back_is_not_known_to_later_runs(case: Case) -> None:
     known = earlier.crosswalk(later)
     assert set(known["entity"]) == {"list", "document", "document_link", "task"}
     assert known.filter(entity="task")["source_id"].to_list() == ["activity:1"]
+
+
+def test_after_the_way_back_a_new_run_loads_the_same_again(
+    sandbox: Sandbox, begin: Callable[..., Any]
+) -> None:
+    """No record is taken for one that is gone; the emptied lists are filled again instead of made twice."""
+    with begin(sandbox) as (run, client):
+        applied(run, client)
+        loaded, lists = state(sandbox, LEFT), sandbox.admin("GET", f"{REALM}/lists")
+        rolled_back(run)
+        with _suite_loading(sandbox, run.customer_folder.parent) as (second, again):
+            applied(second, again)
+            assert state(sandbox, LEFT) == loaded
+            assert sandbox.admin("GET", f"{REALM}/lists") == lists
+            rolled_back(second)

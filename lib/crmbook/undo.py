@@ -48,10 +48,11 @@ def plan(
         UpstreamError: the plan the run began with is gone.
     """
     with _opened(run) as (client, ledger):
-        if is_confirmed:
-            run.record.change(rollback={"state": "begun", "forget": forget, "at": runs.now()})
         calls_before = client.client.calls
         sent = undo_written.bodies(run, ledger)
+        if is_confirmed:
+            # From here on the run can't be continued: what is not found now is never sent again.
+            run.record.change(rollback={"state": "begun", "forget": forget, "at": runs.now()})
         waits_s = patience_s(_capabilities(run)) if patience is None else patience
         there = places(
             client, Finder(client, patience_s=waits_s), files=None, foreign_lists=_foreign_lists(run)

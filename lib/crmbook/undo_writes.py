@@ -91,17 +91,24 @@ class Undo:
         return []
 
     def _delete(self, entity: str, acts: Sequence[Act]) -> None:
-        module = _MODULES[entity]
+        """In bulk where there is a call for it; until a whole reading shows none of them, each that is there alone."""
+        if entity not in PLACES or len(acts) == 1:
+            self._each("delete", acts, self._alone)
+            return
+        for start in range(0, len(acts), rollback.A_CALL):
+            batch = acts[start : start + rollback.A_CALL]
+            self._ledger.announce(batch)
+            self._bulk(_MODULES[entity], [act.target_id for act in batch])
+            self._progress(f"delete: {entity}", start + len(batch), len(acts))
         left = {act.target_id for act in acts}
-        if entity in PLACES and len(acts) > 1:
-            for start in range(0, len(acts), rollback.A_CALL):
-                batch = acts[start : start + rollback.A_CALL]
-                self._ledger.announce(batch)
-                self._bulk(module, [act.target_id for act in batch])
-                self._progress(f"delete: {entity}", start + len(batch), len(acts))
-            left = set(undo_read.standing(self._client, module, left, is_told=True)[0])
-            self._ledger.close_acts([act for act in acts if act.target_id not in left], "done")
-        self._each("delete", [act for act in acts if act.target_id in left], self._alone)
+        # A deletion still going on moves records between the pages one reads, so a reading that shows some is repeated.
+        while left:
+            there = undo_read.standing(self._client, _MODULES[entity], left, is_told=True)[0].keys()
+            if not there:
+                break
+            self._each("delete", [act for act in acts if act.target_id in there], self._alone)
+            left -= there
+        self._ledger.close_acts([act for act in acts if act.target_id in left], "done")
 
     def _bulk(self, module: str, target_ids: list[int]) -> None:
         try:
