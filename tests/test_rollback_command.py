@@ -61,6 +61,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             "continued": ("run", "demo", "--env", "test", "--run", "test-01"),
             "reassigned": ("reassign", "demo", "--run", "test-01"),
             "status": ("status", "demo"),
+            "verified": ("verify", "demo", "--run", "test-01"),
         }.items():
             told.said[name] = crmbook(*arguments, runs=told.folder)
             told.state[name] = state()
@@ -115,6 +116,14 @@ def test_a_run_that_was_taken_back_is_over(story: Story) -> None:
         )
     assert "\n  rolled back: 20" in story.said["status"].out
     assert "waits for approval" not in story.said["status"].out
+
+
+def test_the_rollback_is_part_of_the_chain(story: Story) -> None:
+    """The archive verifies with it, plan and taking back each an entry."""
+    assert story.said["verified"].code == 0, story.said["verified"].out
+    chain = json.loads((story.phase.parent / "manifest.json").read_text(encoding="utf-8"))["chain"]
+    entries = [(entry["phase"], entry["status"]) for entry in chain if entry.get("phase") == "rollback"]
+    assert entries == [("rollback", "waiting"), ("rollback", "passed")]
 
 
 def test_the_archive_of_a_rollback_holds_no_personal_values(story: Story) -> None:

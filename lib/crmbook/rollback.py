@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from crmbook import config, gates, pipeline, report, runner, runs
+from crmbook import archive, config, gates, pipeline, report, runner, runs
 from crmbook.errors import CrmbookError, UsageError
 
 NAME = runs.ROLLBACK.name
@@ -33,6 +33,8 @@ def rollback(
     if told.get("state") == "done" and (told["forget"] or not forget):
         say(f"run {run_id} was rolled back at {told['at']}: nothing to do")
         return _result(record, customer, did_run=False)
+    if any(entry["event"] == "purge" for entry in archive.chain(record)):
+        raise UsageError(f"run {run_id}: its personal data was purged, and with it what stood there before")
     parameters = {"customer": customer, "run_id": run_id, "is_confirmed": yes, "forget": forget}
     try:
         with gates.Server() as server, pipeline.environment(server.environment), pipeline.bar(NAME) as watch:
@@ -40,8 +42,12 @@ def rollback(
     except CrmbookError:
         say(f"{NAME} stopped; see {record.folder / NAME / 'report.html'}")
         raise
+    finally:
+        archive.seal_phase(record, NAME)
+        archive.seal(record)
     target = settled.target(record.get()["env"])
     report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
+    archive.seal(record)
     result = _result(record, customer, did_run=True)
     say(", ".join(f"{count:,} {what}" for what, count in result["records"].items() if count))
     say(f"report: {result['report']}")
