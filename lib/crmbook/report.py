@@ -215,6 +215,8 @@ def _read(record: runs.Record, phase: str, name: str) -> pl.DataFrame:
 
 
 def _verdict(content: dict[str, Any], findings: int) -> str:
+    if told := content.get("rollback"):
+        return "This run was taken back." if told["state"] == "done" else "This run is being taken back."
     if content["phases"].get("06_reconciliation", {}).get("status") != "passed":
         return "The target has not been reconciled yet."
     signed = [a for a in content["approvals"] if a["what"] == "reconciliation"]

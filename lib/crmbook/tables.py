@@ -1012,3 +1012,32 @@ MOVED = _table(
         "object": S, "in_source": I, "in_target": I, "not_moved": I, "why": S, "carrier": S, "kept": S, "lossy": S,
     },
 )
+
+# rollback, which has no place in the line
+_phase = "rollback"
+
+ROLLBACK_PLAN = _table(
+    "rollback_plan",
+    "entity source_id",
+    "what is done about each record a run wrote: keys are put back, stays are keys somebody changed since, because"
+    " names records that are not ours; members are those of a list that this run put in",
+    {
+        "entity": S, "source_id": S, "target_id": I, "origin": S, "action": S, "reason": S, "keys": TEXTS,
+        "stays": TEXTS, "because": TEXTS, "members": I, "is_done": B,
+    },
+)
+ROLLBACK_CALLS = _table(
+    "rollback_calls",
+    "number",
+    "calls each step of the rollback takes; the total with its hours at the hourly quota, where the plan publishes one",
+    {"number": I, "step": S, "calls": I, "hours": F},
+)
+ROLLBACK_OUTCOMES = _table(
+    "rollback_outcomes",
+    "entity",
+    "what became of every record a run wrote; unaccounted is the difference",
+    {
+        "entity": S, "written": I, "deleted": I, "restored": I, "emptied": I, "kept": I, "left": I, "gone": I,
+        "refused": I, "unaccounted": I,
+    },
+)
