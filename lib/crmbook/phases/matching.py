@@ -169,7 +169,13 @@ def _matches(rows: list[Field], targets: _Targets) -> dict[str, Proposal]:
 def _match(row: Field, candidate: Candidate) -> Proposal:
     reason = f"same meaning: {label_of(row['label'])} → {candidate.target}; {candidate.why}; {fill(row)}"
     return Proposal(
-        row["entity"], row["field"], candidate.target, candidate.rule, "proposed", candidate.confidence, reason
+        row["entity"],
+        row["field"],
+        candidate.target,
+        candidate.rule,
+        "proposed",
+        candidate.confidence,
+        reason,
     )
 
 

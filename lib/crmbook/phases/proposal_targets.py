@@ -107,6 +107,12 @@ def prefilled(evidence: Evidence) -> list[Candidate]:
     return [c for c in candidates(evidence) if c.confidence >= CONFIDENCE and fits(evidence, c)]
 
 
+def offer(evidence: Evidence, target: Target) -> Candidate:
+    """*target* as somebody else names it: the confidence is how well the values suit, whatever the name says."""
+    suits, said = _suits(evidence, target)
+    return Candidate(target.name, round(suits, 2), target.rule, said)
+
+
 def fits(evidence: Evidence, candidate: Candidate) -> bool:
     """Whether *candidate* takes such values: single ones, and none longer than the field."""
     longest = clean.PHONE_LENGTH if candidate.rule == "phone" else clean.STANDARD_LENGTH

@@ -17,7 +17,13 @@ from typing import Any, Final
 from rapidfuzz import fuzz, process
 
 _FOLDS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe"})
-_SYMBOLS: Final = (("#", " number "), ("%", " percent "), ("№", " number "), ("n°", " number "), ("nº", " number "))
+_SYMBOLS: Final = (
+    ("#", " number "),
+    ("%", " percent "),
+    ("№", " number "),
+    ("n°", " number "),
+    ("nº", " number "),
+)
 _SEAM: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LONGEST_SEQUENCE: Final = 3
 _SHORTEST_PART: Final = 3

@@ -23,7 +23,9 @@ _PROFILES: Final = {
     "facebook": r"(?i)^(?:https?://)?(?:[a-z-]+\.)?(?:facebook|fb)\.com/",
     "twitter": r"(?i)^(?:https?://)?(?:www\.)?(?:twitter|x)\.com/",
 }
-_COMMON: Final = frozenset({"usa", "u.s.a.", "u.s.", "uk", "u.k.", "england", "great britain", "holland", "czech republic"})
+_COMMON: Final = frozenset(
+    {"usa", "u.s.a.", "u.s.", "uk", "u.k.", "england", "great britain", "holland", "czech republic"}
+)
 _NO_COUNTRY: Final = frozenset({"EU", "EZ", "UN", "XA", "XB", "ZZ", "QO"})
 
 
@@ -37,7 +39,9 @@ def sign(values: pl.Series) -> tuple[str, float]:
     tests = known | {name: text.str.contains(pattern) for name, pattern in _PROFILES.items()}
     # Few different values stand for many: each is looked at once and counts as often as it is there.
     counted = texts.group_by("v").agg(n=pl.len())
-    shares = counted.select(((test * pl.col("n")).sum() / pl.col("n").sum()).alias(n) for n, test in tests.items())
+    shares = counted.select(
+        ((test * pl.col("n")).sum() / pl.col("n").sum()).alias(n) for n, test in tests.items()
+    )
     name, share = max(shares.row(0, named=True).items(), key=lambda item: item[1])
     return (name, round(share, 2)) if share >= LEAST else ("", 0.0)
 
