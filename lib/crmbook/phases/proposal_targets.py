@@ -25,6 +25,7 @@ _OTHERWISE: Final = 0.55
 _UNKNOWN: Final = 0.7
 _UNKNOWN_SHORT: Final = 0.9
 _BY_SPELLING: Final = 0.5
+_LOOKS_ALIKE: Final = 70
 _ELSEWHERE: Final = 0.1
 _LONGEST_PLACE: Final = 120
 _LONGEST_CODE: Final = 12
@@ -34,7 +35,7 @@ _NOT_PLAIN: Final = frozenset({"choice", "choices", "json", "empty"})
 _CONTRARY: Final = frozenset(
     {
         "other_person", "delivery", "billing", "previous", "desired", "thing", "check", "second", "tax", "other_date",
-        "seats", "fax",
+        "seats", "fax", "division",
     }
 )  # fmt: skip
 
@@ -121,12 +122,18 @@ def fits(evidence: Evidence, candidate: Candidate) -> bool:
 
 def _candidate(evidence: Evidence, words: tuple[Word, ...], target: Target) -> Candidate:
     by_name, told = _named(words, target)
-    spelled = _BY_SPELLING * fuzz.token_set_ratio(fold(evidence.label), target.name) / 100
+    spelled = _BY_SPELLING * _alike(evidence.label, target.name)
     suits, said = _suits(evidence, target)
     if by_name < spelled:
         by_name, told = spelled, "the names look alike"
     confidence = round(min(by_name * suits, 0.99), 2)
     return Candidate(target.name, confidence, target.rule, f"{told}; {said}")
+
+
+def _alike(label: str, name: str) -> float:
+    """How alike two names are spelled (0-1), 0 where it is no more than letters in common."""
+    ratio = fuzz.token_sort_ratio(fold(label), name, score_cutoff=_LOOKS_ALIKE)
+    return ratio / 100
 
 
 def _named(words: tuple[Word, ...], target: Target) -> tuple[float, str]:

@@ -25,6 +25,9 @@ _SYMBOLS: Final = (
     ("nº", " number "),
 )
 _SEAM: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NUMBERED: Final = re.compile(r"([a-z]{3,})(\d)")
+# Phone 2 is not the phone; 1 is the first, and larger numbers number something else.
+_LATER_ONES: Final = frozenset("23456789")
 _LONGEST_SEQUENCE: Final = 3
 _SHORTEST_PART: Final = 3
 _INFLECTION: Final = 3
@@ -146,8 +149,13 @@ def _is_like(token: str, part: str) -> bool:
 
 
 def _single(lexicon: _Lexicon, token: str) -> list[Word]:
+    numbered = _NUMBERED.fullmatch(token)
+    if numbered and token not in lexicon.whole:
+        return _single(lexicon, numbered[1]) + _single(lexicon, numbered[2])
     if found := lexicon.known(token):
         return [Word(token, found)]
+    if token in _LATER_ONES:
+        return [Word(token, frozenset({"second"}))]
     if token in lexicon.fillers or token.isdigit() or len(token) == 1:
         return []
     if compound := _compound(lexicon, token):

@@ -14,7 +14,6 @@ from rapidfuzz import fuzz
 
 from crmbook import clean, tables
 from crmbook.phases import kinds, matching
-from crmbook.phases.carriers import SKIP
 from crmbook.phases.proposal_targets import SUGGESTED, Candidate, candidates, fits
 from crmbook.phases.proposal_words import fold, understand
 from crmbook.phases.standard_map import MODULES
@@ -88,7 +87,6 @@ def of_activity_types(types: pl.DataFrame) -> pl.DataFrame:
             for kind in said
             if kind != row["kind"]
         ]
-        others += [] if own.target == SKIP else [Offer(SKIP, "identity", LEAST, "left behind by decision")]
         rows += ranked("activity_type", row["activity_type_id"], own, others)
     return _table(rows)
 
