@@ -6,6 +6,7 @@ answer that is none) leaves the offline proposals as they are, with a remark. Th
 answer is kept beside customer.toml, so that a later run proposes the same.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -114,8 +115,14 @@ def _answer(text: str, settings: config.Model) -> list[Suggestion]:
         model_settings={"timeout": settings.timeout_s, "temperature": 0.0},
         retries=1,
     )
+
+    async def run() -> _Answer:
+        # Entering the agent is what closes the provider's connections afterwards.
+        async with agent:
+            return (await agent.run(text, timeout=settings.timeout_s * 2)).output
+
     with ThreadPoolExecutor(max_workers=1) as pool:
-        answer = pool.submit(agent.run_sync, text, timeout=settings.timeout_s * 2).result().output
+        answer = pool.submit(asyncio.run, run()).result()
     return [
         Suggestion(s.entity, s.source_field, s.target_field, s.confidence, s.reason)
         for s in answer.suggestions

@@ -239,4 +239,11 @@ duplicate_account = "merge"          # merge (same name and website) | suffix
 tags = "auto"                        # auto | native | multi_select | contact_type
 custom_fields = "checklist"          # checklist | api
 workflows_disabled = false           # the customer confirms that Workflows are off during the load
+
+# A language model may suggest places for custom properties. It gets names, types and rounded shares, never a value;
+# needs: pip install "crmbook[ai]".
+# [ai]
+# model = "openai-chat:gpt-5-mini"   # provider:model
+# base_url = ""                      # only for a provider that speaks another one's protocol
+# key_env = "OPENAI_API_KEY"         # the name of the variable, never the key
 """

@@ -22,7 +22,6 @@ from crmbook.phases.standard_map import MODULES
 
 MARK: Final = "model: "
 _LONGEST_REASON: Final = 160
-_LEAST_SUITED: Final = 0.5
 _FEW: Final = 20
 
 Key = tuple[str, str]
@@ -159,7 +158,7 @@ def _refusal(
 
 def _suits(evidence: Evidence, target: Target) -> bool:
     made = offer(evidence, target)
-    return fits(evidence, made) and made.confidence >= _LEAST_SUITED
+    return fits(evidence, made) and made.confidence >= CONFIDENCE
 
 
 def _target(suggestion: Suggestion) -> Target | None:

@@ -12,10 +12,8 @@ from functools import cache
 from itertools import permutations
 from typing import Any, Final, NamedTuple
 
-from rapidfuzz import fuzz
-
 from crmbook import clean
-from crmbook.phases.proposal_words import Word, content, fold, meanings_of, understand
+from crmbook.phases.proposal_words import Word, alike, content, meanings_of, understand
 
 CONFIDENCE: Final = 0.75
 SUGGESTED: Final = 3
@@ -25,7 +23,7 @@ _OTHERWISE: Final = 0.55
 _UNKNOWN: Final = 0.7
 _UNKNOWN_SHORT: Final = 0.9
 _BY_SPELLING: Final = 0.5
-_LOOKS_ALIKE: Final = 70
+_LOOKS_ALIKE: Final = 0.7
 _ELSEWHERE: Final = 0.1
 _LONGEST_PLACE: Final = 120
 _LONGEST_CODE: Final = 12
@@ -122,18 +120,12 @@ def fits(evidence: Evidence, candidate: Candidate) -> bool:
 
 def _candidate(evidence: Evidence, words: tuple[Word, ...], target: Target) -> Candidate:
     by_name, told = _named(words, target)
-    spelled = _BY_SPELLING * _alike(evidence.label, target.name)
+    spelled = _BY_SPELLING * alike(evidence.label, target.name, least=_LOOKS_ALIKE)
     suits, said = _suits(evidence, target)
     if by_name < spelled:
         by_name, told = spelled, "the names look alike"
     confidence = round(min(by_name * suits, 0.99), 2)
     return Candidate(target.name, confidence, target.rule, f"{told}; {said}")
-
-
-def _alike(label: str, name: str) -> float:
-    """How alike two names are spelled (0-1), 0 where it is no more than letters in common."""
-    ratio = fuzz.token_sort_ratio(fold(label), name, score_cutoff=_LOOKS_ALIKE)
-    return ratio / 100
 
 
 def _named(words: tuple[Word, ...], target: Target) -> tuple[float, str]:

@@ -8,14 +8,13 @@ carried as it is and an owner found by e-mail, whatever looks alike. These table
 from typing import Any, Final
 
 import polars as pl
-from rapidfuzz import fuzz, process
 
 from crmbook import tables
 from crmbook.phases.proposal_targets import SUGGESTED
-from crmbook.phases.proposal_words import fold
+from crmbook.phases.proposal_words import alike
 
-LEAST_CHOICE: Final = 70
-LEAST_OWNER: Final = 80
+LEAST_CHOICE: Final = 0.7
+LEAST_OWNER: Final = 0.8
 _BY_NAME: Final = 0.8
 
 Row = dict[str, Any]
@@ -70,14 +69,11 @@ def _choice(row: Row, theirs: list[str]) -> list[Row]:
     is_there = row["target_value"] in theirs
     reason = "the field has this choice" if is_there else "carried as it is; the field gets this choice"
     found = [(row["target_value"], 1.0 if is_there or not theirs else 0.7, reason)]
-    alike = process.extract(
-        fold(value), {name: fold(name) for name in sorted(theirs)}, scorer=fuzz.token_sort_ratio,
-        limit=SUGGESTED + 1, score_cutoff=LEAST_CHOICE,
-    )  # fmt: skip
+    resembling = [(alike(value, name), name) for name in theirs if name != row["target_value"]]
     found += [
-        (name, round(min(score / 100, 0.99), 2), f"a choice the field has; {score:.0f}% alike")
-        for _, score, name in sorted(alike, key=lambda a: (-a[1], a[2]))
-        if name != row["target_value"]
+        (name, min(round(likeness, 2), 0.99), f"a choice the field has; {likeness:.0%} alike")
+        for likeness, name in sorted(resembling, key=lambda a: (-a[0], a[1]))
+        if likeness >= LEAST_CHOICE
     ][:SUGGESTED]
     return [
         {
@@ -94,16 +90,10 @@ def _owner(owner: Row, there: list[Row]) -> list[tuple[str, float, str]]:
     if same:
         return [(same[0]["email"], 1.0, "the same e-mail")]
     first = [(owner["email"], 0.9, "the user with this e-mail, once there is one")] if key else []
-    name = fold(owner["name"] or "")
-    alike = [
-        (u["email"], score)
-        for u in there
-        if name
-        and u["email"]
-        and (score := fuzz.token_sort_ratio(name, fold(u["name"] or ""))) >= LEAST_OWNER
-    ]
+    resembling = [(alike(owner["name"] or "", u["name"] or ""), u["email"]) for u in there if u["email"]]
     suggested = [
-        (email, round(score / 100 * _BY_NAME, 2), f"the names are {score:.0f}% alike; only a suggestion")
-        for email, score in sorted(alike, key=lambda a: (-a[1], a[0]))
+        (email, round(likeness * _BY_NAME, 2), f"the names are {likeness:.0%} alike; only a suggestion")
+        for likeness, email in sorted(resembling, key=lambda a: (-a[0], a[1]))
+        if likeness >= LEAST_OWNER
     ]
     return [*first, *suggested[:SUGGESTED]]

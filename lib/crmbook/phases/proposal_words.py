@@ -45,6 +45,14 @@ def fold(text: str) -> str:
     return "_".join(re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c))))
 
 
+def alike(one: str, other: str, *, least: float = 0.0) -> float:
+    """How alike two names are spelled (0-1), whatever the order of their words; 0 below *least*."""
+    words = (fold(one).replace("_", " "), fold(other).replace("_", " "))
+    if not all(words):
+        return 0.0
+    return float(fuzz.token_sort_ratio(*words, score_cutoff=least * 100)) / 100
+
+
 @dataclass(frozen=True)
 class Word:
     """A word of a name and what it may mean, nothing where nobody knows it; `certainty` is 1 unless it was misspelled."""

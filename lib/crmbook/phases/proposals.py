@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import polars as pl
-from rapidfuzz import fuzz
 
 from crmbook import clean, tables
 from crmbook.phases import kinds, matching
 from crmbook.phases.proposal_targets import SUGGESTED, Candidate, candidates, fits
-from crmbook.phases.proposal_words import fold, understand
+from crmbook.phases.proposal_words import alike, fold, understand
 from crmbook.phases.standard_map import MODULES
 
 Row = dict[str, Any]
@@ -131,7 +130,7 @@ def _of_tenant(row: Row, field: Row) -> Offer:
     rule = kinds.rule_for(
         declared=row["declared"], observed=row["observed"], distinct=row["distinct"], max_length=row["max_length"]
     )  # fmt: skip
-    name = fuzz.token_sort_ratio(fold(row["label"]), fold(field["label"])) / 100
+    name = alike(row["label"], field["label"])
     agree = clean.RULES[rule].field_type == field["field_type"]
     shared = overlap(row["choices"], field["choices"])
     told = f"the tenant has a field {field['label']}; the names are {name:.0%} alike"
@@ -159,7 +158,7 @@ def overlap(ours: list[str], theirs: list[str]) -> float | None:
 
 
 def _stage(ours: Row, theirs: Row) -> Offer:
-    name = fuzz.token_sort_ratio(fold(ours["target_stage"]), fold(theirs["stage"] or "")) / 100
+    name = alike(ours["target_stage"], theirs["stage"] or "")
     given, there = ours["target_probability"], theirs["probability"]
     apart = 50.0 if given is None or there is None else abs(given - there)
     same_end = ours["forecast_type"] == theirs["forecast_type"]

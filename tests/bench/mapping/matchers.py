@@ -24,7 +24,12 @@ VALUES: dict[str, list[Any]] = {
     "long_integer": [111111111111, 222222222222, 333333333333, 444444444444],
     "decimal": [1.5, 20.25, 300.0, 4000.75],
     "date": ["2026-01-01", "2026-02-02", "2026-03-03", "2026-04-04"],
-    "datetime": ["2026-01-01T10:00:00Z", "2026-02-02T11:00:00Z", "2026-03-03T12:00:00Z", "2026-04-04T13:00:00Z"],
+    "datetime": [
+        "2026-01-01T10:00:00Z",
+        "2026-02-02T11:00:00Z",
+        "2026-03-03T12:00:00Z",
+        "2026-04-04T13:00:00Z",
+    ],
     "boolean": [True, False, True, True],
 }
 MATCHERS = {
@@ -42,8 +47,11 @@ def main() -> None:
     for name, make in MATCHERS.items():
         try:
             answer[name] = {entity: _scores(make(), sides) for entity, sides in question.items()}
-        except Exception as problem:  # noqa: BLE001  whatever a matcher needs and has not: the others still run
-            print(f"{name}: left out, {type(problem).__name__}: {str(problem).splitlines()[0][:100]}", file=sys.stderr)
+        except Exception as problem:
+            print(
+                f"{name}: left out, {type(problem).__name__}: {str(problem).splitlines()[0][:100]}",
+                file=sys.stderr,
+            )
     json.dump(answer, sys.stdout)
 
 

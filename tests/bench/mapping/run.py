@@ -58,7 +58,10 @@ def best_threshold(pairs: list[evaluation.Pair], rank: object) -> float:
     """The threshold with the highest F1 for *rank* on *pairs*."""
     scores = sorted({r[0][1] for p in pairs if (r := rank(p))})
     found = {t: evaluation.figures(pairs, rank, t) for t in scores}
-    return max(found, key=lambda t: found[t].precision * found[t].recall / (found[t].precision + found[t].recall or 1))
+    return max(
+        found,
+        key=lambda t: found[t].precision * found[t].recall / (found[t].precision + found[t].recall or 1),
+    )
 
 
 def matched(pairs: list[evaluation.Pair]) -> dict[str, dict[tuple[str, str], evaluation.Ranking]]:
