@@ -3,15 +3,31 @@
 What a person decided is never overwritten; everything else is proposed afresh on every run.
 """
 
+import json
 from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 
-from crmbook import decisions
-from crmbook.phases import carriers, events, jsonfields, listing, mapping, planning, structure, tagging
+from crmbook import ai, decisions, known_tenant, runs
+from crmbook.phases import (
+    carriers,
+    events,
+    jsonfields,
+    listing,
+    mapping,
+    planning,
+    proposal_model,
+    proposal_values,
+    proposals,
+    structure,
+    tagging,
+)
 from crmbook.phases.people import PLACEHOLDER_TAG
 from crmbook.phases.standard_map import MODULES
 from crmbook.runs import Run
+
+MODEL: Final = "model.json"
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,8 @@ def decide(run: Run) -> pl.DataFrame:
     sources = _Sources(**dict(zip(names, run.frames(*names), strict=True)))
     path = run.phase_folder / decisions.NAME
     before = decisions.read(path)
-    decided = mapping.propose(sources.fields)
+    asked_model, judged = _proposed(run, sources.fields)
+    decided = judged.mapping
     stages = structure.stages(sources.source_stages, sources.source_deals)
     owners = structure.owners(
         sources.agents, sources.source_contacts, sources.source_deals, sources.source_activities
@@ -69,19 +86,65 @@ def decide(run: Run) -> pl.DataFrame:
     decisions.write(
         path, mapping=decided, stages=stages, owners=owners, history=planning.rows(plans), before=before
     )
+    choices = mapping.choices(
+        decided, contacts=frames["contact"], companies=frames["company"], deals=frames["deal"]
+    )
+    runs.write_json(run.phase_folder / MODEL, {"remark": asked_model.remark, "refused": judged.refused})
+    _save_proposals(
+        run, sources.fields, judged, stages=stages, owners=owners, choices=choices, types=plans.activity_types
+    )
     run.save_all(
         mapping=decided,
         stages=stages,
         owners=owners,
         custom_fields=pl.concat([fields, tag_fields]),
-        choices=mapping.choices(
-            decided, contacts=frames["contact"], companies=frames["company"], deals=frames["deal"]
-        ),
+        choices=choices,
         unmapped=(left := mapping.unmapped(decided, sources.fields)),
         mapping_coverage=mapping.coverage(decided, sources.fields, left),
         **vars(plans),
     )
     return run.read("mapping")
+
+
+def model_remark(run: Run) -> None:
+    """What came of asking the model, on the page."""
+    told = json.loads((run.phase_folder / MODEL).read_text(encoding="utf-8"))
+    print(told["remark"])
+    for why, count in told["refused"].items():
+        print(f"  {count} suggestions refused: {why}")
+
+
+def _proposed(run: Run, fields: pl.DataFrame) -> tuple[ai.Asked, proposal_model.Judged]:
+    """The offline proposals, and what of the model's suggestions may stand beside or in them."""
+    offline = mapping.propose(fields)
+    asked = ai.ask(run, fields, offline)
+    known = known_tenant.table(run, "target_fields")
+    return asked, proposal_model.judged(offline, fields, asked.suggestions, known)
+
+
+def _save_proposals(
+    run: Run,
+    fields: pl.DataFrame,
+    judged: proposal_model.Judged,
+    *,
+    stages: pl.DataFrame,
+    owners: pl.DataFrame,
+    choices: pl.DataFrame,
+    types: pl.DataFrame,
+) -> None:
+    """What everything may become beside what is decided: the tables a person chooses from."""
+    known = known_tenant.table(run, "target_fields")
+    of_fields = proposals.of_fields(fields, judged.mapping, known)
+    parts = [
+        proposal_model.with_offers(of_fields, judged.offers),
+        proposals.of_stages(stages, known_tenant.table(run, "target_stages")),
+        proposals.of_activity_types(types),
+    ]
+    run.save_all(
+        proposals=pl.concat(parts),
+        choice_proposals=proposal_values.of_choices(choices, judged.mapping, known),
+        owner_proposals=proposal_values.of_owners(owners, known_tenant.table(run, "target_owners")),
+    )
 
 
 def offer_mapping(run: Run) -> None:

@@ -45,6 +45,7 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
+model_remark = deciding.model_remark
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out

@@ -283,11 +283,12 @@ FIELDS = _table(
     "fields",
     "entity field",
     "per source field: is it standard, declared and observed kind (all values), the kind most values have and"
-    " their share (0-1), fill, length in characters; choices are the distinct values where there are at most 300 and the kind is a choice, else empty",
+    " their share (0-1), fill, length in characters; choices are the distinct values where there are at most 300 and the kind is a choice, else empty;"
+    " sign is what most values were recognised as (country, currency, time_zone, linkedin, facebook, twitter) and sign_share how many, blank and 0 where nothing",
     {
         "entity": S, "field": S, "label": S, "is_standard": B, "declared": S, "observed": S, "mostly": S,
         "mostly_share": F, "records": I, "filled": I, "distinct": I, "max_length": I, "max_choices": I,
-        "choices": TEXTS,
+        "choices": TEXTS, "sign": S, "sign_share": F,
     },
     personal="choices",
 )
@@ -391,6 +392,34 @@ LIST_PLAN = _table(
     " blank where it is left behind by decision",
     {"list_key": S, "kind": S, "name": S, "target_name": S, "members": I, "is_renamed": B},
 )
+PROPOSALS = _table(
+    "proposals",
+    "entity source_field rank",
+    "what a source field, stage or activity type may become, the likeliest first, at most three; entity is contact, company, deal, stage"
+    " or activity_type and source_field its key as in decisions.csv; confidence 0-1; is_chosen is true where it is the mapping's proposal",
+    {
+        "entity": S, "source_field": S, "rank": I, "target_field": S, "rule": S, "confidence": F, "reason": S,
+        "is_chosen": B,
+    },
+)
+CHOICE_PROPOSALS = _table(
+    "choice_proposals",
+    "entity source_field source_value rank",
+    "what a source choice may become among the choices its target field has already; the first is the choice itself where"
+    " the field is new",
+    {
+        "entity": S, "source_field": S, "source_value": S, "rank": I, "target_value": S, "confidence": F,
+        "reason": S,
+    },
+    personal="source_value target_value",
+)
+OWNER_PROPOSALS = _table(
+    "owner_proposals",
+    "agent_id rank",
+    "which Freshsales user a source owner may be; only the same e-mail is ever acted upon, a similar name is a suggestion",
+    {"agent_id": S, "rank": I, "email": S, "confidence": F, "reason": S},
+    personal="email",
+)
 UNMAPPED = _table(
     "unmapped",
     "entity field",
@@ -493,11 +522,11 @@ ACCOUNTS = _table(
     "an account as it will be written; owner_agent_id is a source agent",
     {
         "source_id": S, "owner_agent_id": S, "name": S, "phone": S, "website": S, "address": S, "city": S,
-        "state": S, "zipcode": S, "country": S, "number_of_employees": I, "tags": TEXTS,
-        "cf_usercom_original_id": S,
+        "state": S, "zipcode": S, "country": S, "number_of_employees": I, "annual_revenue": F, "facebook": S,
+        "twitter": S, "linkedin": S, "tags": TEXTS, "cf_usercom_original_id": S,
     },
     prefix="cf_",
-    personal="name phone website address city state zipcode",
+    personal="name phone website address city state zipcode annual_revenue facebook twitter linkedin",
 )
 CONTACTS = _table(
     "contacts",
@@ -745,10 +774,11 @@ ACTUAL_ACCOUNTS = _table(
     "an account as the target tells it; source_id is the mark it carries, null for one that is not ours",
     {
         "target_id": I, "source_id": S, "owner_id": I, "name": S, "phone": S, "website": S, "address": S,
-        "city": S, "state": S, "zipcode": S, "country": S, "number_of_employees": I, "tags": TEXTS,
+        "city": S, "state": S, "zipcode": S, "country": S, "number_of_employees": I, "annual_revenue": F,
+        "facebook": S, "twitter": S, "linkedin": S, "tags": TEXTS,
     },
     prefix="cf_",
-    personal="name phone website address city state zipcode",
+    personal="name phone website address city state zipcode annual_revenue facebook twitter linkedin",
 )
 ACTUAL_CONTACTS = _table(
     "actual_contacts",
