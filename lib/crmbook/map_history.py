@@ -1,0 +1,101 @@
+"""Every map that was offered stays with its hash, so that a later one can be compared with what was approved.
+
+In: the phase folders of the customer's runs, earlier attempts included. Out: the approved maps, oldest first. What
+is kept beside the hash tells counts and names of fields, no values; the rows themselves are in data/.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook import runs
+from crmbook.phases import marks
+from crmbook.phases.standard_map import MODULES
+from crmbook.runs import Record, Run
+
+OFFER: Final = "offer.json"
+PHASE: Final = "02_mapping"
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A map a person approved, and where its rows are kept."""
+
+    digest: str
+    by: str
+    at: str
+    path: Path
+
+    def rows(self) -> pl.DataFrame:
+        """As `tables.DECISION_ROWS`."""
+        return pl.read_parquet(self.path)
+
+
+def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame) -> None:
+    """What is offered, beside the tables of the phase: its hash and what is open (fields by name, others counted)."""
+    still = rows.filter(marks.is_open())
+    names = [
+        f"{entity}.{field}" if entity in MODULES else entity
+        for entity, field in still.sort("records", descending=True, maintain_order=True)
+        .select("entity", "source_field").iter_rows()
+    ]  # fmt: skip
+    content = {
+        "hash": digest,
+        "summary": summary,
+        "open": dict(still.group_by("entity", maintain_order=True).len().iter_rows()),
+        "open_first": names[:_SHOWN],
+        "proposed": rows.filter(pl.col("decision") == marks.PROPOSED).height,
+        "rows": rows.height,
+    }
+    runs.write_json(run.phase_folder / OFFER, content)
+
+
+def offered(record: Record) -> dict[str, Any]:
+    """What the run's mapping offers now, as `keep` wrote it; empty where there is none."""
+    return _offer(record.folder / PHASE)
+
+
+def approved(customer: str) -> list[Approved]:
+    """The maps of the customer that were approved and still have their rows, in the order of approval, each once in a row."""
+    kept: dict[str, Path] = {}
+    signed: list[tuple[str, str, str]] = []
+    for record in runs.all_runs(customer):
+        for folder in sorted(record.folder.glob(f"{PHASE}*")):
+            path = folder / "data" / "decision_rows.parquet"
+            if (digest := _offer(folder).get("hash")) and path.exists():
+                kept[digest] = path
+        signed += [(a["at"], a["hash"], a["by"]) for a in record.get()["approvals"] if a["what"] == "mapping"]
+    made: list[Approved] = []
+    for at, digest, by in sorted(signed):
+        if digest in kept and (not made or made[-1].digest != digest):
+            made.append(Approved(digest, by, at, kept[digest]))
+    return made
+
+
+def open_rows(record: Record) -> str:
+    """The rows nobody decided and no proposal may stand for, in words; blank where there are none."""
+    offer = offered(record)
+    counts: dict[str, int] = offer.get("open", {})
+    if not counts:
+        return ""
+    each = ", ".join(f"{entity} {count}" for entity, count in counts.items())
+    return f"{sum(counts.values())} rows are undecided ({each}), first {', '.join(offer['open_first'])}"
+
+
+def accepted(record: Record) -> str:
+    """What an approval without a look accepts, in words."""
+    offer = offered(record)
+    still = sum(offer.get("open", {}).values())
+    return f"{offer.get('proposed', 0)} of {offer.get('rows', 0)} proposals as they stand, {still} of them open"
+
+
+def _offer(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / OFFER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,60 @@
+"""Text in the cells of a workbook: what no program changes on the way in, and what a person's program made of it.
+
+A character that XML can't hold stands as `_xHHHH_`, as the format defines it, and text that looks like one has its
+underscore written so. Numbers where text is expected are text again where nothing can have been lost; dates and
+formulas never are.
+"""
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+LONGEST: Final = 32_767
+_ILLEGAL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_LOOKS_ESCAPED: Final = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def encoded(text: str) -> str:
+    """*text* for a cell; read back by `decoded` it is the same."""
+    safe = _LOOKS_ESCAPED.sub("_x005F_", text)
+    return _ILLEGAL.sub(lambda m: f"_x{ord(m[0]):04X}_", safe)[:LONGEST]
+
+
+def decoded(text: str) -> str:
+    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text)
+
+
+def text_of(value: Any, kind: str) -> str:
+    """
+    The trimmed text of a cell with openpyxl's *value* and data type *kind*.
+
+    Raises:
+        ValueError: it holds what no text was; the message says what to do.
+    """
+    if value is None:
+        return ""
+    if kind == "f":
+        raise ValueError("holds a formula; type the value instead")
+    if kind == "e":
+        raise ValueError("holds an error value of the spreadsheet; type the value instead")
+    if isinstance(value, str):
+        return decoded(value).strip()
+    if isinstance(value, (datetime, date, time, timedelta)):
+        raise ValueError("the spreadsheet made a date of it; format the cell as text and type it again")
+    if isinstance(value, bool):
+        raise ValueError("holds a truth value; format the cell as text and type it again")
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) < 1e15):
+        return str(int(value))
+    raise ValueError("holds a number where text is expected; format the cell as text and type it again")
+
+
+def number_of(value: Any, kind: str) -> float | None:
+    """The number in a cell, None where it is blank; ValueError as `text_of`. Text such as `40 %` or `0,5` counts."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and kind == "n":
+        return float(value)
+    text = text_of(value, kind).removesuffix("%").strip().replace(",", ".")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError("expected a number") from None
