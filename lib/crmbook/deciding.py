@@ -106,7 +106,7 @@ def decide(run: Run) -> pl.DataFrame:
         decision_rows=rows,
         **vars(plans),
     )
-    decision_files.write(run, rows, evidence)
+    decision_files.write(run, rows, evidence, found)
     _tell(run, found, rows)
     return run.read("mapping")
 
@@ -117,7 +117,9 @@ def offer_mapping(run: Run) -> None:
 
     Also `mapping_changes` since the map approved last, and what is still open, for whoever approves.
     """
-    decided, stages, owners, choices, rows = run.frames("mapping", "stages", "owners", "choices", "decision_rows")
+    decided, stages, owners, choices, rows = run.frames(
+        "mapping", "stages", "owners", "choices", "decision_rows"
+    )
     names = list(planning.Plans.__annotations__)
     plans = planning.Plans(**dict(zip(names, run.frames(*names), strict=True)))
     carried = decided.filter(pl.col("decision") != "skip").height
@@ -137,10 +139,27 @@ def offer_mapping(run: Run) -> None:
     past = [kept for kept in earlier if kept.digest != digest]
     changes = map_diff.changes(past[-1].rows(), rows) if past else tables.MAPPING_CHANGES.empty()
     run.save("mapping_changes", changes)
-    map_history.keep(run, digest, summary, rows)
+    map_history.keep(run, digest, summary, rows, decision_files.told(run))
     if "loss_preview" in tables.names() and run.has("loss_preview"):
         decision_files.write_workbook(run, rows)
     run.offer("mapping", digest, summary)
+
+
+def open_rows(run: Run) -> pl.DataFrame:
+    """The rows still undecided, most records first, without values: entity, field (of fields only), confidence, note, records."""
+    name = (
+        pl.when(pl.col("entity").is_in(list(MODULES)))
+        .then("source_field")
+        .otherwise(pl.lit("(see mapping.xlsx)"))
+    )
+    still = (
+        run.read("decision_rows")
+        .filter(marks.is_open())
+        .sort("records", descending=True, maintain_order=True)
+    )
+    return still.select(
+        "entity", source_field=name, confidence="confidence", reason="reason", note="note", records="records"
+    )
 
 
 def _fields(run: Run, sources: _Sources, found: decision_files.Found) -> pl.DataFrame:

@@ -27,11 +27,15 @@ def facts(run: Run, rows: pl.DataFrame) -> Facts:
         ).iter_rows(named=True)
     }  # fmt: skip
     told[OWNER] = _by(run.read("owners"), "agent_id", "name", "email", "records")
-    told[planning.ACTIVITY_TYPE] = _by(run.read("activity_types"), "activity_type_id", "name", "kind", "records")
+    told[planning.ACTIVITY_TYPE] = _by(
+        run.read("activity_types"), "activity_type_id", "name", "kind", "records"
+    )
     told[planning.EVENT] = _by(run.read("event_types"), "event", "records", "calls")
     told[planning.LIST] = _by(run.read("list_plan"), "list_key", "name", "kind", "members")
     entity_of = {module: entity for entity, module in MODULES.items()}
-    tags = run.read("tag_plan").with_columns(entity=pl.col("module").replace_strict(entity_of, return_dtype=pl.String))
+    tags = run.read("tag_plan").with_columns(
+        entity=pl.col("module").replace_strict(entity_of, return_dtype=pl.String)
+    )
     told[planning.TAG] = _by(tags, "entity", "distinct", "most_per_record")
     for entity in (planning.TAG, choice_map.ENTITY):
         for row in rows.filter(pl.col("entity") == entity).iter_rows(named=True):

@@ -49,7 +49,9 @@ class Found:
     def deleted(self, rows: pl.DataFrame) -> list[Key]:
         """The rows of *rows* that a person took out of the file; they are proposals again."""
         keys = rows.select("entity", "source_field").iter_rows()
-        return [(e, f) for e, f in keys if (name := digest_of(e, f)) in self.known and name not in self.present]
+        return [
+            (e, f) for e, f in keys if (name := digest_of(e, f)) in self.known and name not in self.present
+        ]
 
 
 def latest(run: Run) -> Found:
@@ -64,7 +66,11 @@ def latest(run: Run) -> Found:
         return _read(folder)
     for record in reversed(runs.all_runs(run.customer.key)):
         other = record.folder / run.phase
-        if record.folder != run.folder and _is_approved(record, run.phase) and (other / decisions.NAME).exists():
+        if (
+            record.folder != run.folder
+            and _is_approved(record, run.phase)
+            and (other / decisions.NAME).exists()
+        ):
             found = _parsed(decisions.read_csv(other / decisions.NAME), _memory(other))
             return Found(
                 found.decisions, f"decisions taken over from {record.folder.name}, whose mapping is approved",
@@ -73,19 +79,25 @@ def latest(run: Run) -> Found:
     return Found()
 
 
-def write(run: Run, rows: pl.DataFrame, evidence: Mapping[Key, str]) -> None:
-    """Both files with *rows* (`tables.DECISION_ROWS`), and what each rests on remembered."""
+def write(run: Run, rows: pl.DataFrame, evidence: Mapping[Key, str], found: Found) -> None:
+    """Both files with *rows* (`tables.DECISION_ROWS`); what each rests on is remembered, and where *found* came from."""
     folder = run.phase_folder
     content = rows.sort("position").to_dicts()
     decisions.write_csv(folder / decisions.NAME, content)
     write_workbook(run, rows)
     memory = {
+        "told": found.told if found.decisions else "",
         "content": _content(_normal(content)),
         "files": {name: runs.sha256(folder / name) for name in _READERS},
         "rows": {digest_of(r["entity"], r["source_field"]): _effect(r) for r in _normal(content)},
         "evidence": {digest_of(*key): text for key, text in evidence.items()},
     }
     runs.write_json(folder / MEMORY, memory, mode=0o600)
+
+
+def told(run: Run) -> str:
+    """Where the decisions last written came from; blank where nobody had decided anything."""
+    return str(_memory(run.phase_folder).get("told", ""))
 
 
 def write_workbook(run: Run, rows: pl.DataFrame) -> None:
@@ -129,10 +141,16 @@ def _read(folder: Path) -> Found:
 def _parsed(rows: list[Row], memory: Mapping[str, Any]) -> Found:
     """*rows* with the edits marked that a person forgot to mark."""
     written = memory.get("rows", {})
-    marked = [(place, _marked(row, written.get(digest_of(row["entity"], row["source_field"])))) for place, row in rows]
+    marked = [
+        (place, _marked(row, written.get(digest_of(row["entity"], row["source_field"]))))
+        for place, row in rows
+    ]
     present = frozenset(digest_of(row["entity"], row["source_field"]) for _, row in rows)
     return Found(
-        decisions.parsed(marked), evidence=memory.get("evidence", {}), known=frozenset(written), present=present
+        decisions.parsed(marked),
+        evidence=memory.get("evidence", {}),
+        known=frozenset(written),
+        present=present,
     )
 
 

@@ -76,9 +76,10 @@ def standard_targets(entity: str) -> list[str]:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The rows of decisions.csv; ConfigError where it is no such table."""
+    """The rows of decisions.csv, trimmed as the workbook's are; ConfigError where it is no such table."""
     return [
-        (Place(path.name, f"line {line}"), row) for line, row in csvfiles.read(path, COLUMNS)
+        (Place(path.name, f"line {line}"), {column: text.strip() for column, text in row.items()})
+        for line, row in csvfiles.read(path, COLUMNS)
     ]
 
 
@@ -107,7 +108,9 @@ def parsed(rows: list[Row]) -> Decisions:
     history = pl.DataFrame(others, schema=planning.DECIDED)
     is_choice = pl.col("entity") == choice_map.ENTITY
     owners = [
-        {"agent_id": row["source_field"], "email": row["target_field"]} for row in decided if row["entity"] == OWNER
+        {"agent_id": row["source_field"], "email": row["target_field"]}
+        for row in decided
+        if row["entity"] == OWNER
     ]
     return Decisions(
         tables.conform(mapping, tables.MAPPING),
@@ -140,7 +143,9 @@ def _repeats(rows: list[Row]) -> Iterator[str]:
     for place, row in rows:
         key = (row["entity"], row["source_field"])
         if key in seen:
-            yield place.fault("source_field", f"the same {key[0]} as in {seen[key]}; delete one of the two rows")
+            yield place.fault(
+                "source_field", f"the same {key[0]} as in {seen[key]}; delete one of the two rows"
+            )
         seen.setdefault(key, place.where)
 
 
@@ -169,6 +174,7 @@ def _field_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
         yield place.fault("target_entity", f"expected {module}")
     if row["rule"] not in clean.RULES:
         yield place.fault("rule", f"expected one of {', '.join(clean.RULES)}")
+        return
     target = row["target_field"]
     if row["decision"] in marks.PERSONS and row["decision"] != marks.SKIP and not target:
         yield place.fault("target_field", "is empty; name a target or set the decision to skip")
@@ -180,7 +186,9 @@ def _field_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
     elif target not in _TARGETS[row["entity"]]:
         known = ", ".join(standard_targets(row["entity"]))
         told = target if len(target) <= 40 else f"{target[:40]}…"
-        yield place.fault("target_field", f'"{told}" is no field of {module}; expected cf_… or one of {known}')
+        yield place.fault(
+            "target_field", f'"{told}" is no field of {module}; expected cf_… or one of {known}'
+        )
 
 
 def _carrier_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
@@ -188,7 +196,8 @@ def _carrier_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
     if row["decision"] == marks.SKIP:
         if not may_skip:
             yield place.fault(
-                "decision", "tags are left behind by the row `tags` of the entity; expected confirmed or changed"
+                "decision",
+                "tags are left behind by the row `tags` of the entity; expected confirmed or changed",
             )
     elif not is_kept(row):
         return
@@ -216,7 +225,11 @@ def _owner_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
 def _shared(rows: list[Row]) -> Iterator[str]:
     taken: dict[Key, str] = {}
     for place, row in rows:
-        if row["entity"] not in MODULES or row["decision"] not in ("confirmed", "changed") or row["rule"] == "identity":
+        if (
+            row["entity"] not in MODULES
+            or row["decision"] not in ("confirmed", "changed")
+            or row["rule"] == "identity"
+        ):
             continue
         key = (row["entity"], row["target_field"])
         if key in taken and key[1]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, extract, extract_csv, runs
+from crmbook import config, extract, extract_csv, map_history, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
@@ -134,6 +134,8 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
         say(f"{state['run']} ({state['env']})")
         for phase in state["phases"]:
             say(f"  {phase['phase']:<18} {phase['status']}{': ' + phase['error'] if phase['error'] else ''}")
+        for line in state["mapping"]:
+            say(f"  mapping: {line}")
         for offer in state["waits_for"]:
             say(f"  waits for approval of {offer['what']}: {offer['summary']}")
             say(f"  {offer['command']}")
@@ -160,7 +162,7 @@ def _state(record: runs.Record) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "run": content["run_id"], "env": content["env"], "phases": phases, "waits_for": waits,
-        "approvals": content["approvals"], "progress": _progress(record),
+        "approvals": content["approvals"], "progress": _progress(record), "mapping": map_history.told(record),
     }  # fmt: skip
 
 

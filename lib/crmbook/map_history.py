@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import runs
+from crmbook import runs, tables
 from crmbook.phases import marks
 from crmbook.phases.standard_map import MODULES
 from crmbook.runs import Record, Run
@@ -35,8 +35,8 @@ class Approved:
         return pl.read_parquet(self.path)
 
 
-def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame) -> None:
-    """What is offered, beside the tables of the phase: its hash and what is open (fields by name, others counted)."""
+def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame, told: str) -> None:
+    """What is offered, beside the tables of the phase: its hash, where the decisions come from (*told*), what is open."""
     still = rows.filter(marks.is_open())
     names = [
         f"{entity}.{field}" if entity in MODULES else entity
@@ -46,6 +46,7 @@ def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame) -> None:
     content = {
         "hash": digest,
         "summary": summary,
+        "told": told,
         "open": dict(still.group_by("entity", maintain_order=True).len().iter_rows()),
         "open_first": names[:_SHOWN],
         "proposed": rows.filter(pl.col("decision") == marks.PROPOSED).height,
@@ -76,6 +77,20 @@ def approved(customer: str) -> list[Approved]:
     return made
 
 
+def told(record: Record) -> list[str]:
+    """What a person should know about the run's map: what is undecided, and what changed since the map approved last."""
+    lines = [open_rows(record)] if open_rows(record) else []
+    path = record.folder / PHASE / "data" / "mapping_changes.parquet"
+    changes = pl.read_parquet(path) if path.exists() else tables.MAPPING_CHANGES.empty()
+    if changes.height:
+        lines.append(f"{changes.height} decisions differ from the map approved last")
+    most = changes.sort("records", descending=True, maintain_order=True).head(_SHOWN)
+    return lines + [
+        f"{r['entity']} {r['source_field']}: {r['before']} → {r['after']} ({r['records']:,} records)"
+        for r in most.iter_rows(named=True)
+    ]
+
+
 def open_rows(record: Record) -> str:
     """The rows nobody decided and no proposal may stand for, in words; blank where there are none."""
     offer = offered(record)
@@ -90,7 +105,9 @@ def accepted(record: Record) -> str:
     """What an approval without a look accepts, in words."""
     offer = offered(record)
     still = sum(offer.get("open", {}).values())
-    return f"{offer.get('proposed', 0)} of {offer.get('rows', 0)} proposals as they stand, {still} of them open"
+    return (
+        f"{offer.get('proposed', 0)} of {offer.get('rows', 0)} proposals as they stand, {still} of them open"
+    )
 
 
 def _offer(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 LONGEST: Final = 32_767
+_EXACT: Final = 10**15
 _ILLEGAL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _LOOKS_ESCAPED: Final = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
@@ -40,13 +41,12 @@ def text_of(value: Any, kind: str) -> str:
         raise ValueError("holds an error value of the spreadsheet; type the value instead")
     if isinstance(value, str):
         return decoded(value).strip()
-    if isinstance(value, (datetime, date, time, timedelta)):
-        raise ValueError("the spreadsheet made a date of it; format the cell as text and type it again")
-    if isinstance(value, bool):
-        raise ValueError("holds a truth value; format the cell as text and type it again")
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) < 1e15):
+    whole = isinstance(value, (int, float)) and float(value).is_integer() and abs(value) < _EXACT
+    if whole and not isinstance(value, bool):
         return str(int(value))
-    raise ValueError("holds a number where text is expected; format the cell as text and type it again")
+    made = "a date" if isinstance(value, (datetime, date, time, timedelta)) else "a number"
+    made = "a truth value" if isinstance(value, bool) else made
+    raise ValueError(f"the spreadsheet made {made} of it; format the cell as text and type it again")
 
 
 def number_of(value: Any, kind: str) -> float | None:

@@ -11,21 +11,21 @@ from crmbook import mapping_sheets
 from crmbook.mapping_sheets import Sheet
 from crmbook.phases import marks
 
-_STEPS: Final = (
-    "This workbook says where everything goes that moves from User.com to Freshsales. Each row is one decision.",
-    "1.  Look at the rows, sheet by sheet. Type only in the yellow cells; the others tell what the proposal rests on.",
-    "2.  Agree with a row: set its decision to confirmed. Want it elsewhere: choose another target and set changed. Don't"
-    " want it at all: set skip. A row you leave at proposed goes as proposed.",
-    "3.  Rows marked red need you: the proposal is too weak to stand on its own, or the source changed since the row was"
-    " decided (the note says how). While there are any, the map can't be approved.",
-    "4.  Save, and run the mapping again (crmbook run CUSTOMER --env test). It reads this file or decisions.csv, whichever"
-    " was changed last, says which, and writes both anew with the same content.",
-    "5.  What you decided is never overwritten. A row you delete comes back as a proposal. Notes are yours.",
-    "6.  A custom field that is not in the drop-down is made: give it a name such as cf_shoe_size. A part of a JSON"
-    " property gets a field of its own by a row in the yellow rows at the end: property and path as source field, such"
-    " as p_preferences:$.diet, a target and a rule.",
-    "The sheet unmapped lists what stays behind although records have it. Nothing else is left out.",
-)  # fmt: skip
+_FONT: Final = "Calibri"
+_STEPS: Final = """\
+This workbook says where everything goes that moves from User.com to Freshsales. Each row is one decision.
+1.  Look at the rows, sheet by sheet. Type only in the yellow cells; the others tell what the proposal rests on.
+2.  Agree with a row: set its decision to confirmed. Want it elsewhere: choose another target and set changed. Don't \
+want it at all: set skip. A row you leave at proposed goes as proposed.
+3.  Rows marked red need you: the proposal is too weak to stand on its own, or the source changed since the row was \
+decided (the note says how). While there are any, the map can't be approved.
+4.  Save, and run the mapping again (crmbook run CUSTOMER --env test). It reads this file or decisions.csv, whichever \
+was changed last, says which, and writes both anew with the same content.
+5.  What you decided is never overwritten. A row you delete comes back as a proposal. Notes are yours.
+6.  A custom field that is not in the drop-down is made: give it a name such as cf_shoe_size. A part of a JSON \
+property gets a field of its own by a row in the yellow rows at the end: property and path as source field, such as \
+p_preferences:$.diet, a target and a rule.
+The sheet unmapped lists what stays behind although records have it. Nothing else is left out."""
 _COLOURS: Final = (
     ("CDEBD8", "decided by a person, or a confidence of 0.9 and more"),
     ("FBE7B2", f"a confidence from {marks.STANDS_ALONE} to 0.9: worth a look"),
@@ -40,12 +40,12 @@ def write(page: Worksheet, rows: pl.DataFrame, plan: Sequence[Sheet]) -> None:
     for letter, width in (("A", 18), ("B", 46), ("C", 12), ("D", 12), ("E", 12)):
         page.column_dimensions[letter].width = width
     page["A1"] = "The map: what goes where"
-    page["A1"].font = Font(bold=True, size=16, color="24405E")
+    page["A1"].font = Font(bold=True, size=16, name=_FONT, color="24405E")
     at = 3
-    for text in _STEPS:
+    for text in _STEPS.splitlines():
         page.merge_cells(start_row=at, end_row=at, start_column=1, end_column=5)
         page.cell(at, 1, text).alignment = Alignment(wrap_text=True, vertical="top")
-        page.row_dimensions[at].height = 15.5 * (1 + len(text) // 95)
+        page.row_dimensions[at].height = 15 * (1 + len(text) // 108) + 5
         at += 1
     at = _counts(page, at + 1, rows, plan)
     for colour, meaning in _COLOURS:
@@ -62,10 +62,11 @@ def write(page: Worksheet, rows: pl.DataFrame, plan: Sequence[Sheet]) -> None:
 
 def _counts(page: Worksheet, at: int, rows: pl.DataFrame, plan: Sequence[Sheet]) -> int:
     """The table of sheets from row *at*; returns the row after it."""
-    for number, title in enumerate(("sheet", "what it decides", "rows", "decided", "open"), 1):
+    for number, title in enumerate(("sheet", "what it decides", "rows", "confirmed", "open"), 1):
         cell = page.cell(at, number, title)
-        cell.font = Font(bold=True, color="FFFFFF")
+        cell.font = Font(name=_FONT, bold=True, color="FFFFFF")
         cell.fill = PatternFill("solid", fgColor="24405E")
+        cell.alignment = Alignment(horizontal="right" if number > 2 else "left")
     for sheet in plan:
         at += 1
         own = rows.filter(pl.col("entity") == sheet.entity)
@@ -74,5 +75,5 @@ def _counts(page: Worksheet, at: int, rows: pl.DataFrame, plan: Sequence[Sheet])
         for number, value in enumerate((sheet.entity, sheet.title, own.height, decided, still), 1):
             page.cell(at, number, value)
         page.cell(at, 1).hyperlink = f"#'{sheet.entity}'!A1"
-        page.cell(at, 1).font = Font(color="1F5FA8", underline="single")
+        page.cell(at, 1).font = Font(name=_FONT, color="1F5FA8", underline="single")
     return at + 2

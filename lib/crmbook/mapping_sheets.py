@@ -74,11 +74,11 @@ def _text(name: str, width: float = 22) -> Column:
 _TOLD: Final[dict[str, tuple[Column, ...]]] = {
     **dict.fromkeys(
         MODULES,
-        (_text("type", 16), Column("filled", 9, number_format="0%"), _count("records"), _count("distinct"),
+        (_text("type", 24), Column("filled", 9, number_format="0%"), _count("records"), _count("distinct"),
          _count("longest")),
     ),
     choice_map.ENTITY: (_count("records"),),
-    STAGE: (_text("pipeline"), _text("stage"), Column("probability", 11, number_format="General"), _count("deals")),
+    STAGE: (_text("pipeline", 28), _text("stage"), Column("probability", 12, number_format="General"), _count("deals")),
     OWNER: (_text("name"), _text("email", 30), _count("records")),
     planning.ACTIVITY_TYPE: (_text("name", 26), _text("kind", 12), _count("records")),
     planning.EVENT: (_count("records"), _count("calls")),
@@ -111,7 +111,7 @@ def _columns(entity: str, *, has_loss: bool) -> tuple[Column, ...]:
     return (
         Column("source_field", width), *_TOLD[entity], *loss, *_targets(entity),
         Column("decision", 13, is_edited=True, offers=_decision_list(entity)),
-        Column("confidence", 11, number_format="0.00"), Column("reason", 58), Column("note", 40, is_edited=True),
+        Column("confidence", 12, number_format="0.00"), Column("reason", 58), Column("note", 40, is_edited=True),
     )  # fmt: skip
 
 
@@ -120,15 +120,19 @@ def _targets(entity: str) -> tuple[Column, ...]:
         return (
             Column(TARGET_PIPELINE, 28, is_edited=True),
             Column(TARGET_STAGE, 28, is_edited=True),
-            Column(PERCENT, 12, is_edited=True, number_format="General"),
+            Column(PERCENT, 18, is_edited=True, number_format="General"),
         )
-    offers = f"targets of {entity}" if entity in MODULES or planning.ENTITIES.get(entity, ((), True))[0] else ""
+    offers = (
+        f"targets of {entity}" if entity in MODULES or planning.ENTITIES.get(entity, ((), True))[0] else ""
+    )
     target = Column("target_field", 32, is_edited=True, offers=offers, is_strict=entity not in MODULES)
     return (target, Column("rule", 13, is_edited=True, offers="rule")) if entity in MODULES else (target,)
 
 
 def _decision_list(entity: str) -> str:
-    may_skip = entity in MODULES or entity == choice_map.ENTITY or planning.ENTITIES.get(entity, (None, False))[1]
+    may_skip = (
+        entity in MODULES or entity == choice_map.ENTITY or planning.ENTITIES.get(entity, (None, False))[1]
+    )
     return _DECISIONS[may_skip]
 
 

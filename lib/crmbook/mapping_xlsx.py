@@ -18,6 +18,7 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
 
 from crmbook import mapping_cells, mapping_guide, mapping_sheets, runs
@@ -33,8 +34,11 @@ _GREEN, _AMBER, _RED, _GREY = (
     PatternFill("solid", bgColor=colour) for colour in ("CDEBD8", "FBE7B2", "F6C7C7", "E3E5E8")
 )
 _LINE: Final = Border(bottom=Side("hair", color="B8BEC6"))
-_TOP: Final = Alignment(vertical="top")
-_WRAPPED: Final = Alignment(vertical="top", wrap_text=True)
+_NUMBER: Final = Alignment(vertical="top", horizontal="right")
+_TEXT: Final = Alignment(vertical="top", horizontal="left", indent=1)
+_WRAPPED: Final = Alignment(vertical="top", horizontal="left", indent=1, wrap_text=True)
+_FONT: Final = "Calibri"
+_LINE_HEIGHT: Final = 15
 _FORMULA: Final = ("=", "+", "-", "@")
 _WRAPPED_COLUMNS: Final = ("reason", "note", "loss", "why")
 
@@ -78,6 +82,7 @@ def _sheet(
         told = {**row, **_stage_cells(row), **facts.get(row["source_field"], {})}
         for number, column in enumerate(sheet.columns, 1):
             _cell(page, at, number, column, told.get(column.name))
+        page.row_dimensions[at].height = _height(sheet.columns, told)
     last = len(own) + 1
     if sheet.entity in MODULES:
         for at in range(last + 1, last + 1 + SPARE_ROWS):
@@ -102,11 +107,31 @@ def _cell(
     elif not isinstance(value, str):
         cell.value = value
     cell.number_format = column.number_format
-    cell.alignment = _WRAPPED if column.name in _WRAPPED_COLUMNS else _TOP
+    cell.font = Font(name=_FONT, size=11)
+    cell.alignment = _alignment(column)
     cell.border = _LINE
-    if column.is_edited or is_spare and column.name == "source_field":
+    if column.is_edited or (is_spare and column.name == "source_field"):
         cell.protection = Protection(locked=False)
         cell.fill = _OPEN_CELL
+
+
+def _alignment(column: Column) -> Alignment:
+    if column.number_format != "@":
+        return _NUMBER
+    return _WRAPPED if column.name in _WRAPPED_COLUMNS else _TEXT
+
+
+def _height(columns: Sequence[Column], told: Mapping[str, Any]) -> float:
+    """High enough for wrapped text; no program works it out by itself when it opens the file."""
+    lines = [
+        sum(
+            1 + int(len(part) / (column.width * 1.15))
+            for part in str(told.get(column.name) or "").split("\n")
+        )
+        for column in columns
+        if column.name in _WRAPPED_COLUMNS
+    ]
+    return _LINE_HEIGHT * min(max([1, *lines]), 20)
 
 
 def _stage_cells(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,15 +144,19 @@ def _stage_cells(row: Mapping[str, Any]) -> dict[str, Any]:
 def _head(page: Worksheet, columns: Sequence[Column]) -> None:
     for number, column in enumerate(columns, 1):
         cell = page.cell(1, number, column.name)
-        cell.font = Font(bold=True, color="FFFFFF")
+        cell.font = Font(name=_FONT, size=11, bold=True, color="FFFFFF")
         cell.fill = _HEAD
-        cell.alignment = Alignment(vertical="center")
+        is_number = column.number_format != "@"
+        cell.alignment = Alignment(
+            vertical="center", horizontal="right" if is_number else "left", indent=not is_number
+        )
         page.column_dimensions[get_column_letter(number)].width = column.width
     page.row_dimensions[1].height = 20
     page.freeze_panes = "B2"
     page.page_setup.orientation = "landscape"
     page.page_setup.paperSize = page.PAPERSIZE_A4
     page.page_setup.fitToHeight = 0
+    page.page_margins = PageMargins(0.4, 0.4, 0.5, 0.5)
     page.sheet_properties.pageSetUpPr.fitToPage = True
     page.print_title_rows = "1:1"
 
@@ -143,7 +172,9 @@ def _drop_downs(page: Worksheet, sheet: Sheet, last: int, lists: Mapping[str, st
                 else "This is no known field of the target. A new custom field needs a name such as cf_shoe_size."
             )  # fmt: skip
         elif column.name == PERCENT:
-            rule = DataValidation(type="whole", operator="between", formula1="0", formula2="100", allow_blank=True)
+            rule = DataValidation(
+                type="whole", operator="between", formula1="0", formula2="100", allow_blank=True
+            )
             rule.error = "A whole number from 0 to 100, or nothing for the rounded one."
         else:
             continue
@@ -159,7 +190,11 @@ def _colours(page: Worksheet, sheet: Sheet, last: int) -> None:
     marked = f"{decision}2:{decision}{max(last, 2)}"
     sure = f"{confidence}2:{confidence}{max(last, 2)}"
     reopened = f'LEFT(${note}2,{len(marks.REOPENED)})="{marks.REOPENED}"'
-    weak = f'AND(ISNUMBER(${confidence}2),${confidence}2<{marks.STANDS_ALONE})' if sheet.entity in MODULES else "FALSE"
+    weak = (
+        f"AND(ISNUMBER(${confidence}2),${confidence}2<{marks.STANDS_ALONE})"
+        if sheet.entity in MODULES
+        else "FALSE"
+    )
     is_open = f'AND(${decision}2="{marks.PROPOSED}",OR({weak},{reopened}))'
     add = page.conditional_formatting.add
     add(marked, FormulaRule(formula=[is_open], fill=_RED, stopIfTrue=True))
@@ -180,6 +215,7 @@ def _unmapped(page: Worksheet, unmapped: pl.DataFrame) -> None:
     for at, row in enumerate(unmapped.iter_rows(named=True), 2):
         for number, column in enumerate(columns, 1):
             _cell(page, at, number, column, row[column.name])
+        page.row_dimensions[at].height = _height(columns, row)
     page.auto_filter.ref = f"A1:E{max(unmapped.height + 1, 2)}"
     _protect(page)
 

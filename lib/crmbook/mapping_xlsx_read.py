@@ -35,14 +35,20 @@ def read(path: Path) -> list[Row]:
             its column says; each with its place, up to ten at once.
     """
     book = _opened(path)
-    found = {name.strip().casefold(): book[name] for name in book.sheetnames if hasattr(book[name], "iter_rows")}
+    found = {
+        name.strip().casefold(): book[name] for name in book.sheetnames if hasattr(book[name], "iter_rows")
+    }
     rows: list[Row] = []
     faults: list[str] = []
     wanted = mapping_sheets.sheets()
     for sheet in wanted:
         page = found.get(sheet.entity.casefold())
         if page is None:
-            known = {s.entity for s in wanted} | {mapping_sheets.GUIDE, mapping_sheets.UNMAPPED, mapping_sheets.LISTS}
+            known = {s.entity for s in wanted} | {
+                mapping_sheets.GUIDE,
+                mapping_sheets.UNMAPPED,
+                mapping_sheets.LISTS,
+            }
             other = [f'"{name}"' for name in book.sheetnames if name.strip().casefold() not in known]
             seen = f" (there is {', '.join(other)})" if other else ""
             faults.append(f"{NAME}: sheet {sheet.entity} is missing{seen}; name it so again, {_NEW_FILE}")
@@ -73,7 +79,9 @@ def _rows(sheet: Sheet, page: Any) -> Iterator[tuple[Row, list[str]]]:
     """Every filled row of one sheet, with its faults."""
     merged = sorted(str(area) for area in page.merged_cells.ranges)
     if merged:
-        raise ConfigError(f"{NAME}: sheet {sheet.entity}: the cells {', '.join(merged[:3])} are merged; split them")
+        raise ConfigError(
+            f"{NAME}: sheet {sheet.entity}: the cells {', '.join(merged[:3])} are merged; split them"
+        )
     lines = page.iter_rows()
     places = _header(sheet, lines)
     for line in lines:
@@ -107,7 +115,9 @@ def _header(sheet: Sheet, lines: Iterator[Any]) -> dict[str, int]:
     if missing:
         unknown = [n for n in names if n and n not in {c.name for c in sheet.columns} | {"loss"}]
         seen = f" (there is {', '.join(unknown[:3])})" if unknown else ""
-        raise ConfigError(f"{where}: column {', '.join(missing)} is missing{seen}; expected {', '.join(sheet.content)}")
+        raise ConfigError(
+            f"{where}: column {', '.join(missing)} is missing{seen}; expected {', '.join(sheet.content)}"
+        )
     repeated = [name for name in sheet.content if names.count(name) > 1]
     if repeated:
         raise ConfigError(f"{where}: column {', '.join(repeated)} is there twice; delete one")
@@ -139,7 +149,7 @@ def _row(entity: str, told: Cells, faults: list[str], place: Place) -> dict[str,
     }  # fmt: skip
     if entity == STAGE:
         pipeline, stage = told[TARGET_PIPELINE], told[TARGET_STAGE]
-        row["target_field"] = decision_rows.stage_name(pipeline, stage) if pipeline and stage else pipeline or stage
+        row["target_field"] = decision_rows.stage_name(pipeline, stage) if pipeline or stage else ""
         row["rule"] = _stage_rule(told, faults, place)
     if not row["decision"]:
         # A row a person added says what it wants; one whose mark was cleared is undecided again.
@@ -159,7 +169,9 @@ def _stage_rule(told: Cells, faults: list[str], place: Place) -> str:
     if percent in (None, ""):
         return decision_rows.ROUND
     if not (0 <= percent <= 100 and float(percent).is_integer()):
-        faults.append(place.fault("rule", "expected a whole number from 0 to 100, or nothing for the rounded one"))
+        faults.append(
+            place.fault("rule", "expected a whole number from 0 to 100, or nothing for the rounded one")
+        )
         return decision_rows.ROUND
     given = told.get("probability")
     return decision_rows.stage_rule(given if isinstance(given, float) else None, int(percent))

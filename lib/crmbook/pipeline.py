@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import config, gates, report, runner, runs
+from crmbook import config, gates, map_history, report, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -82,6 +82,11 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     if changed := _edited(record, phase):
         raise UsageError(
             f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
+        )
+    if what == "mapping" and (still := map_history.open_rows(record)):
+        raise UsageError(
+            f"{run_id}: {still}; decide them in {phase}/mapping.xlsx or decisions.csv and run the phase again, or accept"
+            " every proposal as it stands with: crmbook run … --approve-all --by NAME"
         )
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
@@ -212,7 +217,8 @@ def _check_approval(record: runs.Record, customer: config.Customer, phase: str, 
     if record.approved(what, offer["hash"]):
         return
     if approver:
-        record.approve(what, by=approver, digest=offer["hash"])
+        note = map_history.accepted(record) if what == "mapping" else ""
+        record.approve(what, by=approver, digest=offer["hash"], note=note)
         return
     raise runs.waiting_for(what, customer.key, record.folder.name, offer["hash"], offer["summary"])
 
@@ -246,6 +252,8 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
             say(f"{phase} stopped; see {record.folder / phase / 'report.html'}")
             raise
     say(f"{phase} passed")
+    if phase == map_history.PHASE and (told := map_history.offered(record).get("told")):
+        say(told)
 
 
 @contextmanager

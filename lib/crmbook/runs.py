@@ -145,7 +145,9 @@ class Record:
             raise UsageError(
                 f"{content['run_id']}: the {what} on offer is {offer['hash'][:12]}, not {digest[:12]}"
             )
-        approval = {"what": what, "hash": offer["hash"], "by": by, "at": now()} | ({"note": note} if note else {})
+        approval = {"what": what, "hash": offer["hash"], "by": by, "at": now()} | (
+            {"note": note} if note else {}
+        )
         self.change(approvals=[*content["approvals"], approval])
         return approval
 

@@ -44,6 +44,7 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
+open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out

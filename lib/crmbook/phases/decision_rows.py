@@ -12,6 +12,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.phases import choice_map, marks
+from crmbook.phases.standard_map import MODULES
 
 COLUMNS: Final = (
     "entity", "source_field", "target_entity", "target_field", "rule", "decision", "confidence", "reason", "note",
@@ -43,7 +44,8 @@ def rows(
     filled = {(e, f): n for e, f, n in fields.select("entity", "field", "filled").iter_rows()}
     made: Rows = [
         {**row, "records": filled.get((row["entity"], row["source_field"].partition(":$")[0]), 0)}
-        for row in mapping.iter_rows(named=True)
+        for entity in MODULES
+        for row in mapping.filter(pl.col("entity") == entity).iter_rows(named=True)
     ]
     others = [*_choices(choices, mapping), *_stages(stages), *_owners(owners), *_history(history, filled)]
     for row in others:

@@ -32,9 +32,7 @@ def changes(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     plain = different.filter(~pl.col("entity").is_in([choice_map.ENTITY, OWNER])).select(
         *_KEY, pl.col("before", "after").fill_null(ABSENT), "records"
     )
-    return tables.conform(
-        pl.concat([plain, _choices(different), _owners(different)]), tables.MAPPING_CHANGES
-    )
+    return tables.conform(pl.concat([plain, _choices(different), _owners(different)]), tables.MAPPING_CHANGES)
 
 
 def _told(rows: pl.DataFrame) -> pl.DataFrame:
@@ -80,4 +78,6 @@ def _owners(different: pl.DataFrame) -> pl.DataFrame:
         )
 
     rows = different.filter(pl.col("entity") == OWNER)
-    return rows.select(*_KEY, before=who("before", "a user"), after=who("after", "another user"), records="records")
+    return rows.select(
+        *_KEY, before=who("before", "a user"), after=who("after", "another user"), records="records"
+    )

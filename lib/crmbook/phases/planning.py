@@ -90,7 +90,12 @@ def rows(planned: Plans) -> pl.DataFrame:
             pl.col("reason"),
         ),
         _rows(
-            planned.list_plan, LIST, "list_key", "target_name", members + renamed.otherwise(pl.lit("")), "members"
+            planned.list_plan,
+            LIST,
+            "list_key",
+            "target_name",
+            members + renamed.otherwise(pl.lit("")),
+            "members",
         ),
     ]
     return pl.concat(parts)

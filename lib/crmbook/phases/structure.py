@@ -78,7 +78,9 @@ def stages_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.Da
     _refuse_stages(together)
     made = (
         moved.drop("percent", *(f"{c}_given" for c in place))
-        .join(together.select(*place, percent=pl.col("percents").list.first()), on=place, maintain_order="left")
+        .join(
+            together.select(*place, percent=pl.col("percents").list.first()), on=place, maintain_order="left"
+        )
         .with_columns(target_probability=pl.coalesce("percent", "target_probability"))
         .drop("percent")
     )
@@ -96,7 +98,9 @@ def _refuse_stages(together: pl.DataFrame) -> None:
             raise DataError(f"{where} is given {len(row['percents'])} different probabilities; give it one")
         fixed = _FIXED.get(row["forecast_type"])
         if row["percents"] and fixed is not None and row["percents"] != [fixed]:
-            raise DataError(f"{where} is {row['forecast_type']}, which has {fixed} %; leave its probability alone")
+            raise DataError(
+                f"{where} is {row['forecast_type']}, which has {fixed} %; leave its probability alone"
+            )
 
 
 def owners_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
