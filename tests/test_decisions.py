@@ -127,7 +127,7 @@ def test_a_spreadsheets_habits_do_no_harm(path: Path) -> None:
             id="module",
         ),
         pytest.param(
-            "\"mail\" is no field of contacts; expected cf_… or one of ",
+            '"mail" is no field of contacts; expected cf_… or one of ',
             "contacts,email,email,proposed",
             "contacts,mail,email,changed",
             id="target",
@@ -215,7 +215,9 @@ def test_two_rows_for_one_field_are_named_with_both_lines(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines, lines[1]]), encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=rf"line {len(lines) + 1}, column source_field: the same .* as in line 2; delete"):
+    with pytest.raises(
+        ConfigError, match=rf"line {len(lines) + 1}, column source_field: the same .* as in line 2; delete"
+    ):
         _read(path)
 
 

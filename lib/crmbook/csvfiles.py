@@ -25,7 +25,9 @@ def write(
     """*rows* under *columns* at *path*; None is an empty cell."""
     text = io.StringIO(newline="")
     # A carriage return alone ends a line for whoever reads, but is not quoted by whoever writes.
-    plain, quoted = (csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    plain, quoted = (
+        csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
     plain.writerow(columns)
     for row in rows:
         cells = [safe(row.get(column)) for column in columns]

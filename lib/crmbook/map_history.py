@@ -1,9 +1,10 @@
 """Every map that was offered stays with its hash, so that a later one can be compared with what was approved.
 
 In: the phase folders of the customer's runs, earlier attempts included. Out: the approved maps, oldest first. What
-is kept beside the hash tells counts and names of fields, no values; the rows themselves are in data/.
+offer.json keeps beside the hash tells counts and names of fields, no values; the rows are in data/maps/<hash>.parquet.
 """
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from crmbook.runs import Record, Run
 
 OFFER: Final = "offer.json"
 PHASE: Final = "02_mapping"
+_MAPS: Final = "maps"
 _SHOWN: Final = 5
 
 
@@ -37,12 +39,18 @@ class Approved:
 
 def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame, told: str) -> None:
     """What is offered, beside the tables of the phase: its hash, where the decisions come from (*told*), what is open."""
-    still = rows.filter(marks.is_open())
-    names = [
-        f"{entity}.{field}" if entity in MODULES else entity
-        for entity, field in still.sort("records", descending=True, maintain_order=True)
-        .select("entity", "source_field").iter_rows()
-    ]  # fmt: skip
+    still = rows.sort("position").filter(marks.is_open())
+    first = (
+        still.sort("records", descending=True, maintain_order=True)
+        .select("entity", "source_field")
+        .iter_rows()
+    )
+    names = [f"{entity}.{field}" if entity in MODULES else entity for entity, field in first]
+    path = run.phase_folder / "data" / _MAPS / f"{digest}.parquet"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stream = io.BytesIO()
+    rows.write_parquet(stream)
+    runs.write_bytes(path, stream.getvalue(), mode=0o600)
     content = {
         "hash": digest,
         "summary": summary,
@@ -65,10 +73,7 @@ def approved(customer: str) -> list[Approved]:
     kept: dict[str, Path] = {}
     signed: list[tuple[str, str, str]] = []
     for record in runs.all_runs(customer):
-        for folder in sorted(record.folder.glob(f"{PHASE}*")):
-            path = folder / "data" / "decision_rows.parquet"
-            if (digest := _offer(folder).get("hash")) and path.exists():
-                kept[digest] = path
+        kept |= {path.stem: path for path in record.folder.glob(f"{PHASE}*/data/{_MAPS}/*.parquet")}
         signed += [(a["at"], a["hash"], a["by"]) for a in record.get()["approvals"] if a["what"] == "mapping"]
     made: list[Approved] = []
     for at, digest, by in sorted(signed):

@@ -1,8 +1,8 @@
 """Text in the cells of a workbook: what no program changes on the way in, and what a person's program made of it.
 
-A character that XML can't hold stands as `_xHHHH_`, as the format defines it, and text that looks like one has its
-underscore written so. Numbers where text is expected are text again where nothing can have been lost; dates and
-formulas never are.
+A character that XML can't hold stands as `\\u{HEX}`, and so does the first of whatever looks like an escape: the
+format's own `_xHHHH_` is taken for the character by LibreOffice, which does not write it again. Numbers where text
+is expected are text again where nothing can have been lost; dates and formulas never are.
 """
 
 import re
@@ -11,19 +11,22 @@ from typing import Any, Final
 
 LONGEST: Final = 32_767
 _EXACT: Final = 10**15
-_ILLEGAL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
-_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_LOOKS_ESCAPED: Final = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+# `x005F_` alone is dropped by openpyxl from the strings of a file that LibreOffice or Excel wrote.
+_UNSAFE: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)|x(?=005F_)|\\(?=u\{)"
+)
+_ESCAPED: Final = re.compile(r"\\u\{([0-9A-F]{1,4})\}")
+# What Excel writes for the other half of a line end.
+_RETURN: Final = "_x000D_"
 
 
 def encoded(text: str) -> str:
     """*text* for a cell; read back by `decoded` it is the same."""
-    safe = _LOOKS_ESCAPED.sub("_x005F_", text)
-    return _ILLEGAL.sub(lambda m: f"_x{ord(m[0]):04X}_", safe)[:LONGEST]
+    return _UNSAFE.sub(lambda m: f"\\u{{{ord(m[0]):X}}}", text)[:LONGEST]
 
 
 def decoded(text: str) -> str:
-    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text)
+    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), text.replace(_RETURN, ""))
 
 
 def text_of(value: Any, kind: str) -> str:
