@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +289,7 @@ def _formula(book: Any) -> None:
         pytest.param(_rename_sheet, 'sheet stage is missing (there is "stages"); name it so again, or delete the file', id="sheet"),
         pytest.param(_repeat_row, "sheet activity_type, row 3, column source_field: the same activity_type as in sheet activity_type, row 2", id="row twice"),
         pytest.param(_formula, "column target_field: holds a formula; type the value instead", id="formula"),
-        pytest.param(case.put("contact", "email", target_field=datetime(2026, 3, 1)),
+        pytest.param(case.put("contact", "email", target_field=date(2026, 3, 1)),
                      "column target_field: the spreadsheet made a date of it; format the cell as text", id="date"),
         pytest.param(case.put("contact", "email", target_field=1.5), "made a number of it", id="number"),
         pytest.param(case.put("contact", "email", note=True), "column note: the spreadsheet made a truth value", id="boolean"),

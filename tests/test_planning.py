@@ -8,7 +8,7 @@ import pytest
 
 from crmbook import csvfiles, decisions, tables
 from crmbook.errors import ConfigError
-from crmbook.phases import events, listing, mapping, decision_rows, planning, tagging
+from crmbook.phases import decision_rows, events, listing, mapping, planning, tagging
 from history_rows import events as occurrences
 from history_rows import types
 from source_rows import companies, contacts, deals, table
