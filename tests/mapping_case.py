@@ -86,6 +86,7 @@ def mapped(record: runs.Record) -> runs.Run:
     run = runs.open("02_mapping", customer=record.folder.parent.name, run_id=record.folder.name)
     deciding.decide(run)
     deciding.offer_mapping(run)
+    deciding.compare_maps(run)
     run.close()
     return run
 

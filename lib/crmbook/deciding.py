@@ -112,11 +112,7 @@ def decide(run: Run) -> pl.DataFrame:
 
 
 def offer_mapping(run: Run) -> None:
-    """
-    The mapping put up for approval under the hash of everything in it that changes what is written.
-
-    Also `mapping_changes` since the map approved last, and what is still open, for whoever approves.
-    """
+    """The mapping put up for approval under the hash of everything in it that changes what is written."""
     decided, stages, owners, choices, rows = run.frames(
         "mapping", "stages", "owners", "choices", "decision_rows"
     )
@@ -135,14 +131,19 @@ def offer_mapping(run: Run) -> None:
         "reopened": rows.filter(marks.is_reopened()).select("entity", "source_field", "note"),
     }
     digest = mapping.effective_hash(decided, stages, owners, effective)
-    earlier = map_history.approved(run.customer.key)
-    past = [kept for kept in earlier if kept.digest != digest]
+    run.offer("mapping", digest, summary)
+
+
+def compare_maps(run: Run) -> None:
+    """`mapping_changes` since the map approved last; the map on offer is kept with its hash and what is open in it."""
+    offer = run.record.get()["offers"]["mapping"]
+    rows = run.read("decision_rows")
+    past = [kept for kept in map_history.approved(run.customer.key) if kept.digest != offer["hash"]]
     changes = map_diff.changes(past[-1].rows(), rows) if past else tables.MAPPING_CHANGES.empty()
     run.save("mapping_changes", changes)
-    map_history.keep(run, digest, summary, rows, decision_files.told(run))
+    map_history.keep(run, offer["hash"], offer["summary"], rows, decision_files.told(run))
     if "loss_preview" in tables.names() and run.has("loss_preview"):
         decision_files.write_workbook(run, rows)
-    run.offer("mapping", digest, summary)
 
 
 def open_rows(run: Run) -> pl.DataFrame:

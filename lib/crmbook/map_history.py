@@ -1,7 +1,7 @@
 """Every map that was offered stays with its hash, so that a later one can be compared with what was approved.
 
 In: the phase folders of the customer's runs, earlier attempts included. Out: the approved maps, oldest first. What
-offer.json keeps beside the hash tells counts and names of fields, no values; the rows are in data/maps/<hash>.parquet.
+offer.json keeps beside the hash tells counts and names of fields, no values; the rows are in data/maps/<hash>/.
 """
 
 import io
@@ -13,6 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import runs, tables
+from crmbook.errors import UsageError
 from crmbook.phases import marks
 from crmbook.phases.standard_map import MODULES
 from crmbook.runs import Record, Run
@@ -20,6 +21,7 @@ from crmbook.runs import Record, Run
 OFFER: Final = "offer.json"
 PHASE: Final = "02_mapping"
 _MAPS: Final = "maps"
+_TABLE: Final = "decision_rows.parquet"
 _SHOWN: Final = 5
 
 
@@ -46,7 +48,7 @@ def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame, told: str) -> 
         .iter_rows()
     )
     names = [f"{entity}.{field}" if entity in MODULES else entity for entity, field in first]
-    path = run.phase_folder / "data" / _MAPS / f"{digest}.parquet"
+    path = run.phase_folder / "data" / _MAPS / digest / _TABLE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     stream = io.BytesIO()
     rows.write_parquet(stream)
@@ -73,7 +75,7 @@ def approved(customer: str) -> list[Approved]:
     kept: dict[str, Path] = {}
     signed: list[tuple[str, str, str]] = []
     for record in runs.all_runs(customer):
-        kept |= {path.stem: path for path in record.folder.glob(f"{PHASE}*/data/{_MAPS}/*.parquet")}
+        kept |= {path.parent.name: path for path in record.folder.glob(f"{PHASE}*/data/{_MAPS}/*/{_TABLE}")}
         signed += [(a["at"], a["hash"], a["by"]) for a in record.get()["approvals"] if a["what"] == "mapping"]
     made: list[Approved] = []
     for at, digest, by in sorted(signed):
@@ -104,6 +106,21 @@ def open_rows(record: Record) -> str:
         return ""
     each = ", ".join(f"{entity} {count}" for entity, count in counts.items())
     return f"{sum(counts.values())} rows are undecided ({each}), first {', '.join(offer['open_first'])}"
+
+
+def refuse_open(record: Record) -> None:
+    """Raises UsageError while rows of the run's map are undecided."""
+    if still := open_rows(record):
+        raise UsageError(
+            f"{record.folder.name}: {still}; decide them in {PHASE}/mapping.xlsx or decisions.csv and run the phase"
+            " again, or accept every proposal as it stands with: crmbook run … --approve-all --by NAME"
+        )
+
+
+def read_from(record: Record) -> list[str]:
+    """Where the decisions of the run's map come from, as a line to print; none where nobody decided anything yet."""
+    told = offered(record).get("told")
+    return [told] if told else []
 
 
 def accepted(record: Record) -> str:

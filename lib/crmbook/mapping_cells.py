@@ -1,6 +1,6 @@
 r"""Text in the cells of a workbook: what no program changes on the way in, and what a person's program made of it.
 
-A character that XML can't hold stands as `\\u{HEX}`, and so does the first of whatever looks like an escape: the
+A character that XML can't hold stands as `\u{HEX}`, and so does the first of whatever looks like an escape: the
 format's own `_xHHHH_` is taken for the character by LibreOffice, which does not write it again. Numbers where text
 is expected are text again where nothing can have been lost; dates and formulas never are.
 """

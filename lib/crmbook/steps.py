@@ -44,6 +44,7 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
+compare_maps = deciding.compare_maps
 open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
