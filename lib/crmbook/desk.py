@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, extract, extract_csv, runs
+from crmbook import config, extract, extract_csv, map_history, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
@@ -136,6 +136,8 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
             say(f"  {phase['phase']:<18} {phase['status']}{': ' + phase['error'] if phase['error'] else ''}")
         if state["rolled_back"]:
             say(f"  rolled back: {state['rolled_back']}")
+        for line in state["mapping"]:
+            say(f"  mapping: {line}")
         for offer in state["waits_for"]:
             say(f"  waits for approval of {offer['what']}: {offer['summary']}")
             say(f"  {offer['command']}")
@@ -163,7 +165,7 @@ def _state(record: runs.Record) -> dict[str, Any]:
     return {
         "run": content["run_id"], "env": content["env"], "phases": phases, "waits_for": waits,
         "approvals": content["approvals"], "progress": _progress(record),
-        "rolled_back": _rolled_back(content),
+        "rolled_back": _rolled_back(content), "mapping": map_history.told(record),
     }  # fmt: skip
 
 

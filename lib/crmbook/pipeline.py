@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, report, runner, runs
+from crmbook import archive, config, gates, map_history, report, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -86,6 +86,8 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
         raise UsageError(
             f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
         )
+    if what == "mapping":
+        map_history.refuse_open(record)
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
@@ -220,7 +222,8 @@ def _check_approval(record: runs.Record, customer: config.Customer, phase: str, 
     if record.approved(what, offer["hash"]):
         return
     if approver:
-        record.approve(what, by=approver, digest=offer["hash"])
+        note = map_history.accepted(record) if what == "mapping" else ""
+        record.approve(what, by=approver, digest=offer["hash"], note=note)
         return
     raise runs.waiting_for(what, customer.key, record.folder.name, offer["hash"], offer["summary"])
 
@@ -257,6 +260,8 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
             archive.seal_phase(record, phase)
             archive.seal(record)
     say(f"{phase} passed")
+    for line in map_history.read_from(record) if phase == map_history.PHASE else []:
+        say(line)
 
 
 @contextmanager

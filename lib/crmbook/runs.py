@@ -71,9 +71,14 @@ def write_json(path: Path, content: Any, *, mode: int = 0o644) -> None:
 
 def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     """*text* at *path*, whole or not at all."""
+    write_bytes(path, text.encode(), mode=mode)
+
+
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """*content* at *path*, whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content)
         part.chmod(mode)
         part.replace(path)
     finally:
@@ -127,9 +132,9 @@ class Record:
         """Something that waits for approval; a person approves this hash and no other."""
         self.change(offers={**self.get()["offers"], what: {"hash": digest, "summary": summary}})
 
-    def approve(self, what: str, *, by: str, digest: str | None = None) -> dict[str, str]:
+    def approve(self, what: str, *, by: str, digest: str | None = None, note: str = "") -> dict[str, str]:
         """
-        The approval now recorded for what is on offer.
+        The approval now recorded for what is on offer; *note* tells what was approved unseen.
 
         Raises:
             UsageError: nothing is on offer, or *digest* is not the hash on offer.
@@ -142,7 +147,9 @@ class Record:
             raise UsageError(
                 f"{content['run_id']}: the {what} on offer is {offer['hash'][:12]}, not {digest[:12]}"
             )
-        approval = {"what": what, "hash": offer["hash"], "by": by, "at": now()}
+        approval = {"what": what, "hash": offer["hash"], "by": by, "at": now()} | (
+            {"note": note} if note else {}
+        )
         self.change(approvals=[*content["approvals"], approval])
         return approval
 

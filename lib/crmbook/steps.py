@@ -20,6 +20,7 @@ from crmbook import (
     normalizing,
     plan_limits,
     probe,
+    proposing,
     readback,
     target,
     target_lock,
@@ -45,7 +46,9 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
-model_remark = deciding.model_remark
+model_remark = proposing.model_remark
+compare_maps = deciding.compare_maps
+open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out

@@ -426,6 +426,24 @@ UNMAPPED = _table(
     "a filled source field that goes nowhere, the records it touches, and why",
     {"entity": S, "field": S, "filled": I, "reason": S},
 )
+DECISION_ROWS = _table(
+    "decision_rows",
+    "entity source_field",
+    "every decision as it stands in decisions.csv and mapping.xlsx, and the records it touches; entity is contact, company,"
+    " deal, choice, stage, owner, activity_type, event, tag or list; position is their order in the files",
+    {
+        "entity": S, "source_field": S, "target_entity": S, "target_field": S, "rule": S, "decision": S,
+        "confidence": F, "reason": S, "note": S, "records": I, "position": I,
+    },
+    personal="source_field target_field",
+)
+MAPPING_CHANGES = _table(
+    "mapping_changes",
+    "entity source_field",
+    "a decision that differs from the map approved last, and the records it touches; choices are counted per field, owners"
+    " tell that the user is another one, never who",
+    {"entity": S, "source_field": S, "before": S, "after": S, "records": I},
+)
 
 # 03_workspace: what the target has
 _phase = "03_workspace"
