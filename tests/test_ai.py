@@ -1,6 +1,7 @@
 """The optional model: told names only, believed only where the offline rules would allow it, never depended upon."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 import sys
@@ -291,9 +292,13 @@ def test_not_one_value_of_the_demo_is_sent(demo: Demo, customers: Path) -> None:
         run = runs.open("02_mapping", customer="demo", run_id=demo.run.name)
         decided = deciding.decide(run)
 
-    # Words the question is made of anyway: names of properties, of target fields, of kinds, and the instructions.
+    # What the question is made of anyway: names of properties and target fields, the instructions, literals of JSON.
     names = " ".join([*run.read("fields")["label"], *run.read("fields")["field"], ai._INSTRUCTIONS])
-    sent = b"".join(stub.bodies).decode()
+    names += " true false"
+    # As it was sent, and with what JSON escapes put back.
+    messages = [m["content"] for body in stub.bodies for m in json.loads(body)["messages"]]
+    sent = "\n".join([*(body.decode() for body in stub.bodies), *messages])
+    assert "Lead-Source" in sent
     values = _values(run)
     assert len(values) > 2000
     assert [v for v in sorted(values) if v in sent and v not in names] == []
