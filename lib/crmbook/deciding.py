@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from crmbook import decisions
+from crmbook import decisions, losses
 from crmbook.phases import carriers, events, jsonfields, listing, mapping, planning, structure, tagging
 from crmbook.phases.people import PLACEHOLDER_TAG
 from crmbook.phases.standard_map import MODULES
@@ -92,7 +92,8 @@ def offer_mapping(run: Run) -> None:
     carried = decided.filter(pl.col("decision") != "skip").height
     summary = (
         f"{carried} of {decided.height} fields mapped, {stages.height} stages, {owners.height} owners,"
-        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists"
+        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists;"
+        f" {losses.headline(run)}"
     )
     run.offer("mapping", mapping.effective_hash(decided, stages, owners, plans.effective()), summary)
 
