@@ -951,16 +951,6 @@ LOST_FIELDS = _table(
         "named": I, "found": I, "unnamed": I, "unannounced": I,
     },
 )
-LOST_FIELDS = _table(
-    "lost_fields",
-    "entity source_field target_field rule kind",
-    "the target's values taken back to the source's words, beside the source: rows found per field and kind of difference,"
-    " rows the map had named; unnamed are losses nobody named, unannounced changes nobody named",
-    {
-        "entity": S, "source_field": S, "target_field": S, "rule": S, "kind": S, "is_loss": B, "compared": I,
-        "named": I, "found": I, "unnamed": I, "unannounced": I,
-    },
-)
 CLASS_BALANCE = _table(
     "class_balance",
     "entity",
