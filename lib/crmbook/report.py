@@ -86,18 +86,21 @@ _TABLE: Final = """
 """
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates in which every value is escaped."""
     return Environment(autoescape=select_autoescape(default=True), trim_blocks=True)
 
 
-def _page(title: str, body: str) -> str:
-    return _environment().from_string(_PAGE).render(title=title, style=Markup(_STYLE), body=Markup(body))  # noqa: S704
+def page(title: str, body: str, *, style: str = "") -> str:
+    """An offline page with the house's look around *body*, which is HTML; *style* adds to it."""
+    look, content = Markup(_STYLE + style), Markup(body)  # noqa: S704  made here and by callers that escape
+    return environment().from_string(_PAGE).render(title=title, style=look, body=content)
 
 
 def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> Markup:
     """*frame* as an HTML table, everything escaped; *links* maps a cell of the first column to an address."""
-    page = (
-        _environment()
+    made = (
+        environment()
         .from_string(_TABLE)
         .render(
             titles=[c.replace("_", " ") for c in frame.columns],
@@ -108,7 +111,7 @@ def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> Mar
             has_words=any(dtype == pl.String for dtype in frame.dtypes[1:]),
         )
     )
-    return Markup(page)  # noqa: S704  the template escapes every cell
+    return Markup(made)  # noqa: S704  the template escapes every cell
 
 
 def _cell(value: object) -> str:
@@ -121,15 +124,15 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def write_notebook(notebook: Path, page: Path) -> None:
-    """The executed *notebook* as one offline *page*; code stays visible, plain text only where nothing richer is."""
+def write_notebook(notebook: Path, target: Path) -> None:
+    """The executed *notebook* as one offline page at *target*; code stays visible, plain text only where nothing richer is."""
     content = nbformat.read(notebook, as_version=4)
     parts = [_rendered(cell) for cell in content.cells]
     title = next(
         (c.source.splitlines()[0].lstrip("# ") for c in content.cells if c.cell_type == "markdown"),
         notebook.stem,
     )
-    runs.write_text(page, _page(title, "\n".join(parts)))
+    runs.write_text(target, page(title, "\n".join(parts)))
 
 
 def _rendered(cell: Any) -> str:
@@ -170,7 +173,7 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
     differing = sum(_total(tables[kind], "different") for kind in ("field_fidelity", "history_fidelity"))
     late = _total(tables["instant_balance"], "different")
     lost_links = _total(tables["link_balance"], "missing", "extra", "wrong_primary")
-    body = _environment().from_string(_FRONT).render(
+    body = environment().from_string(_FRONT).render(
         name=name, run_id=content["run_id"], env=content["env"], edition=edition, plan=plan,
         verdict=_verdict(content, problems + differing + lost_links + late),
         headline=[
@@ -189,7 +192,7 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
         phases=table(phases, links=evidence),
     )  # fmt: skip
     path = record.folder / "index.html"
-    runs.write_text(path, _page(f"{name}: User.com to Freshsales", body))
+    runs.write_text(path, page(f"{name}: User.com to Freshsales", body))
     return path
 
 

@@ -30,6 +30,8 @@ _TARGETS: Final = {
     "contacts": tables.CONTACTS, "leads": tables.CONTACTS, "sales_accounts": tables.ACCOUNTS, "deals": tables.DEALS,
 }  # fmt: skip
 
+_OTHER: Final = "two fields can't have one label; give one of them another target in decisions.csv"
+
 Limits = Mapping[str, Limit]
 Row = dict[str, Any]
 
@@ -50,7 +52,10 @@ def workspace_limits(
 
     Args:
         custom_fields: `tables.CUSTOM_FIELDS` by the modules of the edition.
-        mapping, fields, stages, owners: the tables of their names.
+        mapping: the decisions, which tell the source field of a custom field.
+        fields: what discovery knows of the source's fields.
+        stages: the stages of all pipelines.
+        owners: the source's agents.
         currencies: different currencies of the deals.
         limits: the plan's, by the names `plan_limits.of` gives.
         plans: those of the other plans of the edition, from small to large.
@@ -74,7 +79,14 @@ def workspace_limits(
     pipelines = stages.get_column("target_pipeline").n_unique()
     rows += [
         _row("", "pipelines", "", pipelines, limits.get("pipelines"), _bigger("pipelines", pipelines, plans)),
-        _row("", "currencies", "", currencies, limits.get("currencies"), _bigger("currencies", currencies, plans)),
+        _row(
+            "",
+            "currencies",
+            "",
+            currencies,
+            limits.get("currencies"),
+            _bigger("currencies", currencies, plans),
+        ),
         _row("", "users", "", owners.height, limits.get("users"), _bigger("users", owners.height, plans)),
     ]
     made = pl.DataFrame(rows, schema=tables.WORKSPACE_LIMITS.columns)
@@ -83,7 +95,9 @@ def workspace_limits(
 
 def shown(checked: pl.DataFrame) -> pl.DataFrame:
     """*checked* as a notebook shows it: what does not fit first."""
-    rank = pl.col("verdict").replace_strict({v: i for i, v in enumerate(reversed(VERDICTS))}, return_dtype=pl.Int64)
+    rank = pl.col("verdict").replace_strict(
+        {v: i for i, v in enumerate(reversed(VERDICTS))}, return_dtype=pl.Int64
+    )
     return checked.sort(rank, "module", "limit", "item").drop("source")
 
 
@@ -95,7 +109,9 @@ def _counts(module: str, own: Sequence[Row], limits: Limits, plans: Mapping[str,
         members = [r for r in own if _GROUPS.get(r["field_type"], r["field_type"]) == group]
         limit = limits.get(name)
         rows.append(
-            _row(module, f"{group} fields", "", planned, limit, _too_many(members, planned, limit, name, plans))
+            _row(
+                module, f"{group} fields", "", planned, limit, _too_many(members, planned, limit, name, plans)
+            )
         )
     limit, name = limits.get("custom_fields_total"), "custom_fields_total"
     proposal = _too_many(own, len(own), limit, name, plans)
@@ -128,7 +144,9 @@ def _has_room(limit: Limit | None, planned: int) -> bool:
 def _unique(module: str, own: Sequence[Row], limits: Limits) -> list[Row]:
     named = [r["api_name"] for r in own if r["is_unique"]] + [n for m, n in _BUILT_IN.items() if m == module]
     proposal = "a module takes no more; let one of them repeat"
-    return [_row(module, "unique fields", ", ".join(named), len(named), limits.get("unique_fields"), proposal)]
+    return [
+        _row(module, "unique fields", ", ".join(named), len(named), limits.get("unique_fields"), proposal)
+    ]
 
 
 def _choices(module: str, own: Sequence[Row], limits: Limits) -> list[Row]:
@@ -151,9 +169,19 @@ def _lengths(module: str, own: Sequence[Row]) -> list[Row]:
         longest = max(known, key=lambda pair: pair[0], default=None)
         for length, r in known:
             if length > room or (length, r) == longest:
-                row = _row(module, f"characters in a {kind} field", r["api_name"], length, Limit(room, "vendor docs"), "")
+                row = _row(
+                    module,
+                    f"characters in a {kind} field",
+                    r["api_name"],
+                    length,
+                    Limit(room, "vendor docs"),
+                    "",
+                )
                 if length > room:
-                    row |= {"verdict": NOTED, "proposal": "what is longer stands whole in a note on the record"}
+                    row |= {
+                        "verdict": NOTED,
+                        "proposal": "what is longer stands whole in a note on the record",
+                    }
                 rows.append(row)
     return rows
 
@@ -163,27 +191,30 @@ def _names(module: str, own: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
     alike: dict[str, list[Row]] = {}
     for r in own:
-        alike.setdefault(fold(label_of(r["source"]["label"])) if r["source"] else fold(r["label"]), []).append(r)
+        alike.setdefault(
+            fold(label_of(r["source"]["label"])) if r["source"] else fold(r["label"]), []
+        ).append(r)
     for name, members in sorted(alike.items()):
         if len(members) > 1:
-            labels = {r["label"].strip().casefold() for r in members}
-            apart = len(labels) == len(members)
+            is_apart = len({_label(r) for r in members}) == len(members)
             told = " and ".join(sorted(r["api_name"] for r in members))
-            rows.append(
-                _named(module, name, told, len(members), APART if apart else EXCEEDS,
-                       "one of them is numbered" if apart else "give one of them another target in decisions.csv")
-            )  # fmt: skip
-    labels = Counter(r["label"].strip().casefold() for r in own)
-    twice = [r["api_name"] for r in own if labels[r["label"].strip().casefold()] > 1]
+            verdict, proposal = (APART, "one of them is numbered") if is_apart else (EXCEEDS, _OTHER)
+            rows.append(_named(module, name, told, len(members), verdict, proposal))
+    times = Counter(_label(r) for r in own)
+    twice = [r["api_name"] for r in own if times[_label(r)] > 1]
     if twice and not [row for row in rows if row["verdict"] == EXCEEDS]:
-        rows.append(_named(module, "label", " and ".join(twice), len(twice), EXCEEDS,
-                           "two fields can't have one label; give one another target in decisions.csv"))  # fmt: skip
+        rows.append(_named(module, "alike", " and ".join(twice), len(twice), EXCEEDS, _OTHER))
     standard = {fold(c): c for c in _TARGETS[module].columns if not c.startswith("cf_")}
-    for r in own:
-        if r["source"] and (theirs := standard.get(fold(r["label"]))) is not None:
-            rows.append(_named(module, fold(r["label"]), f"{r['api_name']} and {theirs}", 2, REVIEW,
-                               f"the target has a field of that name itself; map it to {theirs} or rename it"))  # fmt: skip
-    return rows
+    theirs = [(r, standard[fold(r["label"])]) for r in own if r["source"] and fold(r["label"]) in standard]
+    return rows + [
+        _named(module, fold(r["label"]), f"{r['api_name']} and {field}", 2, REVIEW,
+               f"the target has a field of that name itself; map it to {field} or rename it")
+        for r, field in theirs
+    ]  # fmt: skip
+
+
+def _label(row: Row) -> str:
+    return str(row["label"]).strip().casefold()
 
 
 def _named(module: str, name: str, told: str, planned: int, verdict: str, proposal: str) -> Row:
