@@ -100,6 +100,7 @@ def find(run: Run, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
             parts.append(found)
             compared += filled
     parts.append(roundtrip_structure.stages(decided, run.read("target_stages")))
+    compared.append(("deal_stage", "probability", decided.stages["probability"].count()))
     measured = pl.concat(parts)
     return run.save("lost_fields", loss_tables.found(run.read("loss_preview"), measured, compared=compared))
 
@@ -116,8 +117,8 @@ def _measured(
     placed = roundtrip_structure.with_places(source, decided) if entity == "deal" else source
     pairs = roundtrip.paired(placed, rows, fate, matched=matched or ())
     ways = [*roundtrip.values(entity, pairs, decided), *roundtrip_structure.ways(entity, pairs, decided)]
-    compared = [(entity, way.source_field, pairs.height) for way in ways]
-    return roundtrip.measured(entity, pairs, ways), compared
+    compared = {(entity, way.source_field, pairs.height) for way in ways}
+    return roundtrip.measured(entity, pairs, ways), sorted(compared)
 
 
 def _fates(classes: pl.DataFrame, merges: pl.DataFrame) -> dict[str, pl.DataFrame]:

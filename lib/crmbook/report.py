@@ -66,6 +66,7 @@ _FRONT: Final = """
 <h2>Every relation, likewise</h2>{{ links }}
 <h2>Every row of the history, from the source to the target</h2>{{ history }}
 <h2>Instants in the target beside those of the source</h2>{{ instants }}
+<h2>What the move cost, named before it was approved and found in the target</h2>{{ lost }}
 <h2>What a person still has to do</h2>{{ open_items }}
 <h2>Who approved what</h2>{{ approvals }}
 <h2>The phases and their evidence</h2>{{ phases }}
@@ -186,7 +187,7 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
         ],
         moved=table(_of(tables["moved"], "object", "in_source", "in_target", "not_moved", "why")),
         carried=table(_of(tables["moved"], "object", "carrier", "kept", "lossy")), classes=table(balance), links=table(tables["link_balance"]),
-        history=table(tables["history_chain"]), instants=table(tables["instant_balance"]),
+        history=table(tables["history_chain"]), instants=table(tables["instant_balance"]), lost=table(_lost(tables["lost_fields"])),
         open_items=table(tables["open_items"]),
         approvals=table(_approvals(content)),
         phases=table(phases, links=evidence),
@@ -200,12 +201,22 @@ _FRONT_TABLES: Final = (
     ("07_handoff", "moved"), ("06_reconciliation", "class_balance"), ("06_reconciliation", "link_balance"),
     ("06_reconciliation", "field_fidelity"), ("06_reconciliation", "history_class_balance"),
     ("06_reconciliation", "history_fidelity"), ("06_reconciliation", "history_chain"),
-    ("06_reconciliation", "instant_balance"), ("07_handoff", "open_items"),
+    ("06_reconciliation", "instant_balance"), ("06_reconciliation", "lost_fields"), ("07_handoff", "open_items"),
 )  # fmt: skip
 
 
 def _of(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
     return frame.select(c for c in columns if c in frame.columns)
+
+
+def _lost(frame: pl.DataFrame) -> pl.DataFrame:
+    """Losses of values by entity and kind; which field lost how much stands in 02 and 06."""
+    if frame.is_empty():
+        return frame
+    lost = frame.filter("is_loss").group_by("entity", "kind")
+    return lost.agg(
+        pl.col("source_field").n_unique().alias("fields"), pl.col("named", "found", "unnamed").sum()
+    ).sort("entity", "kind")
 
 
 def _total(frame: pl.DataFrame, *columns: str) -> int:

@@ -158,7 +158,7 @@ def found(
     """
     What the target's values lack beside what was named, as `tables.LOST_FIELDS`.
 
-    *measured* compares the source with what the target tells; *compared* are (entity, source field, values). Named
+    *measured* compares the source with what the target tells; *compared* are (entity, source field, records), one per place. Named
     differences of records that are not in the target are found less often; more often is what this table is for.
     """
     of_values = ~pl.col("source_field").is_in([RECORD]) & (pl.col("kind") != "left_behind")
@@ -172,7 +172,7 @@ def found(
     loss = pl.Series([is_loss(kind) for kind in both["kind"]], dtype=pl.Boolean)
     sizes = pl.DataFrame(
         list(compared), schema={"entity": pl.String, "source_field": pl.String, "compared": pl.Int64}, orient="row"
-    ).group_by("entity", "source_field").agg(pl.col("compared").max())  # fmt: skip
+    ).group_by("entity", "source_field").agg(pl.col("compared").sum())  # fmt: skip
     more = pl.max_horizontal(pl.col("found") - pl.col("named"), 0)
     made = both.with_columns(is_loss=loss).join(sizes, on=["entity", "source_field"], how="left").with_columns(
         pl.col("compared").fill_null(0),
