@@ -233,6 +233,41 @@ def lab(customer: str | None, port: int, no_browser: bool) -> None:
         sys.exit(stop.exit_code)
 
 
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@_command
+def verify(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
+    """Check that an archive is complete, unaltered and in order, and that its numbers recompute."""
+    from crmbook import evidence
+
+    return evidence.verify(customer, run_id, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--with-data", is_flag=True, help="Personal data too: tables and ledger.")
+@_command
+def pack(say: Callable[[str], None], customer: str, run_id: str, *, with_data: bool) -> dict[str, Any]:
+    """One zip of the evidence, the same bytes each time."""
+    from crmbook import evidence
+
+    return evidence.pack(customer, run_id, say, with_data=with_data)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--yes", is_flag=True, help="Do it; without, only what would go is said.")
+@_command
+def purge(say: Callable[[str], None], customer: str, run_id: str, *, yes: bool) -> dict[str, Any]:
+    """Delete personal data, keep the evidence."""
+    from crmbook import evidence
+
+    return evidence.purge(customer, run_id, say, yes=yes)
+
+
 def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
     @_command
     def command(**_given: Any) -> None:
@@ -254,6 +289,3 @@ _not_built(
     click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),
     click.Option(["--scheduler"]), click.Option(["--approve-all"], is_flag=True), click.Option(["--by"]),
 )  # fmt: skip
-_not_built("verify", "Check that an archive is complete and unaltered.", _CUSTOMER, _RUN)
-_not_built("pack", "One zip of the evidence.", _CUSTOMER, _RUN, click.Option(["--with-data"], is_flag=True))
-_not_built("purge", "Delete personal data, keep the evidence.", _CUSTOMER, _RUN, _YES)

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import config, gates, report, runner, runs
+from crmbook import archive, config, gates, report, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -70,6 +70,8 @@ def run(
             if done
             else None
         )
+        if done:
+            archive.seal(record)
     page = front or record.folder / "index.html"
     say(f"report: {page}" if page.exists() else f"run {record.folder.name}: nothing to do")
     return {"customer": customer, "run": record.folder.name, "env": env, "ran": done, "report": str(page)}
@@ -86,6 +88,7 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
+    archive.seal(record)
     env = record.get()["env"]
     say(f"{what} {approval['hash'][:12]} approved by {approval['by']}")
     say(f"continue with: crmbook run {customer} --env {env} --run {run_id}")
@@ -245,6 +248,9 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         except CrmbookError:
             say(f"{phase} stopped; see {record.folder / phase / 'report.html'}")
             raise
+        finally:
+            archive.seal_phase(record, phase)
+            archive.seal(record)
     say(f"{phase} passed")
 
 

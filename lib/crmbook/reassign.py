@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final
 
-from crmbook import apply_owners, config, csvfiles, runs, target, workspace_read
+from crmbook import apply_owners, archive, config, csvfiles, runs, target, workspace_read
 from crmbook.ledger import Ledger
 from crmbook.phases import reassigning, resolving
 from crmbook.runs import Run
@@ -52,6 +52,7 @@ def reassign(customer: str, run_id: str, say: Callable[[str], None]) -> dict[str
     if not counts:
         say("no record waits for an owner")
     run.log("reassigned", **{state: sum(entities.values()) for state, entities in counts.items()})
+    archive.seal(run.record, {"event": "reassign", "at": runs.now()})
     return {"customer": customer, "run": run_id, **counts, "file": str(path)}
 
 
