@@ -63,6 +63,13 @@ class Inheriting:
         with self._told():
             return {op_id: Result(*rest) for op_id, *rest in self._db.execute(query)}
 
+    def own(self) -> pl.DataFrame:
+        """CROSSWALK of the records this run itself wrote, with the origin it found: what was there counts as matched."""
+        with self._told():
+            rows = self._db.execute("SELECT * FROM crosswalk").fetchall()
+        frame = pl.DataFrame(rows, schema=tables.CROSSWALK.columns, orient="row")
+        return tables.conform(frame, tables.CROSSWALK)
+
     def created(self) -> pl.DataFrame:
         """CROSSWALK of what this run itself made."""
         query = (

@@ -43,7 +43,7 @@ def is_approved(record: Record) -> bool:
     signed = content["offers"].get(_SIGNED, {}).get("hash", "")
     return (
         not content["parameters"].get("sample")
-        and not content.get("rolled_back")
+        and not runs.rolled_back(record)
         and content["phases"].get("06_reconciliation", {}).get("status") == "passed"
         and record.approved(_SIGNED, signed) is not None
     )

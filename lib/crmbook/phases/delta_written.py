@@ -81,6 +81,12 @@ def flat(body: Mapping[str, Any]) -> Body:
     return plain | {f"{CUSTOM}{name}": value for name, value in custom.items()}
 
 
+def is_taking(body: Mapping[str, Any]) -> bool:
+    """Whether *body* clears something, or takes away what an earlier run wrote."""
+    empties = [value is None or value == [] for value in flat(body).values()]
+    return any(empties) or DROPPED in body or REMOVED in body
+
+
 def nested(body: Mapping[str, Any]) -> Body:
     """The inverse of `flat`."""
     plain = {k: v for k, v in body.items() if not k.startswith(CUSTOM)}
