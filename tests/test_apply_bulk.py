@@ -89,14 +89,14 @@ def test_bulk_ends_as_one_by_one_does(
 
 
 @pytest.mark.parametrize(
-    ("known", "drops", "most"), [(bulk.LINKS_KEPT, False, 0.05), (bulk.LINKS_DROPPED, True, 1.1)],
+    ("known", "drops", "size", "most"),
+    [(bulk.LINKS_KEPT, False, 500, 0.05), (bulk.LINKS_DROPPED, True, 200, 1.1)],
     ids=["links-kept", "links-dropped"],
 )  # fmt: skip
 def test_calls_are_few_and_foretold(
-    target: Sandbox, customers: Path, known: dict[str, str], drops: bool, most: float
+    target: Sandbox, customers: Path, known: dict[str, str], drops: bool, size: int, most: float
 ) -> None:
     """Calls per migrated record, and the forecast within 5 % of them."""
-    size = 300
     switches = {"bulk_drops_links": drops, "job_delay_s": 5.0, "job_polls": 2}
     target.admin("PUT", f"{REALM}/settings", switches)
     with bulk.world(target, customers, size=size, known=known) as (run, client):
