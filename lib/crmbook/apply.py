@@ -24,6 +24,7 @@ from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
 from crmbook.phases import history_existing, load, refusals, strategies
+from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
@@ -105,12 +106,14 @@ def apply(
     patience: float | None = None,
     retry_rejected: bool = False,
     sleep: Callable[[float], None] = time.sleep,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
     delay was measured; *sleep* waits for bulk jobs. *retry_rejected* sends once more what was refused.
+    *between* is called after every batch; what it raises stops the load there.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -125,7 +128,7 @@ def apply(
         waits_s = patience_s(capabilities(run)) if patience is None else patience
         again = ledger.reopen(op.op_id for op in ops) if retry_rejected else set()
         strategy = _strategy(run, client, ledger, waits_s, sleep, frozenset(again))
-        _carry_out(run, client, ops, strategy, ledger)
+        _carry_out(run, client, ops, strategy, ledger, between)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
 
 
@@ -176,7 +179,14 @@ def calls_used(run: Run) -> dict[str, int]:
         return ledger.spent()
 
 
-def _carry_out(run: Run, client: Freshsales, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+def _carry_out(
+    run: Run,
+    client: Freshsales,
+    ops: list[Op],
+    strategy: Strategy,
+    ledger: Ledger,
+    between: Callable[[], None],
+) -> None:
     pending = {write.op_id: write for write in ledger.pending()}
     finished = ledger.finished()
     totals: dict[str, int] = {}
@@ -193,6 +203,7 @@ def _carry_out(run: Run, client: Freshsales, ops: list[Op], strategy: Strategy, 
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
+        between()
 
 
 @contextmanager
@@ -273,7 +284,10 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
 
 
 def _read_for_plan(run: Run) -> dict[str, str]:
-    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    read = {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    # Measured anew with the same result, a plan that was begun still counts.
+    measured = next((key for key in read if Path(key).stem == "capabilities"), None)
+    return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
 
 
 def _earlier(run: Run) -> list[Path]:

@@ -159,8 +159,8 @@ def _output(output: Any) -> str:
     return f"<pre>{escape(data.get('text/plain', ''))}</pre>"
 
 
-def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> Path:
-    """The run's index.html; returns its path. Reads only tables without personal values."""
+def write_front(record: runs.Record, *, name: str, edition: str, plan: str, path: Path | None = None) -> Path:
+    """The run's index.html, or the same at *path*; returns its path. Reads only tables without personal values."""
     content = record.get()
     tables = {t: _read(record, phase, t) for phase, t in _FRONT_TABLES}
     balance = tables["class_balance"]
@@ -188,7 +188,7 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str) -> P
         approvals=table(_approvals(content)),
         phases=table(phases, links=evidence),
     )  # fmt: skip
-    path = record.folder / "index.html"
+    path = path or record.folder / "index.html"
     runs.write_text(path, _page(f"{name}: User.com to Freshsales", body))
     return path
 
@@ -215,6 +215,8 @@ def _read(record: runs.Record, phase: str, name: str) -> pl.DataFrame:
 
 
 def _verdict(content: dict[str, Any], findings: int) -> str:
+    if told := content.get("rollback"):
+        return "This run was taken back." if told["state"] == "done" else "This run is being taken back."
     if content["phases"].get("06_reconciliation", {}).get("status") != "passed":
         return "The target has not been reconciled yet."
     signed = [a for a in content["approvals"] if a["what"] == "reconciliation"]

@@ -20,8 +20,10 @@ from crmbook import (
     normalizing,
     plan_limits,
     probe,
+    proposing,
     readback,
     target,
+    target_lock,
     workspace_read,
 )
 from crmbook.errors import Waiting
@@ -44,6 +46,9 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
+model_remark = proposing.model_remark
+compare_maps = deciding.compare_maps
+open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out
@@ -115,7 +120,7 @@ def require_readiness(run: Run, checklist: pl.DataFrame) -> None:
 
 def measure(run: Run) -> pl.DataFrame:
     """`capabilities`: what this tenant was seen to do, by canary records that are gone afterwards."""
-    with closing(target.connect(run)) as client:
+    with target_lock.held(run), closing(target.connect(run)) as client:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 
