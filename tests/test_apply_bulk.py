@@ -238,6 +238,25 @@ def test_a_field_bulk_does_not_write_is_written_after(
     assert bulk.state(target) == one_by_one
 
 
+def test_a_tenant_that_takes_labels_singly_and_ids_in_jobs(
+    customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a real importer found it: each kind of call gets its own, and the end is the same."""
+    states = []
+    switches = TENANT | JOBS | {"bulk_dropdown_write": "id", "bulk_multi_write": "semicolon"}
+    told = {"bulk_choice_write": "id", "bulk_multi_write": "semicolon_id"}
+    with Sandbox(switches=switches) as box:
+        monkeypatch.setenv("CASE_TARGET", box.ready[REALM]["token"])
+        for how in (bulk.NO_BULK, bulk.LINKS_DROPPED | told):
+            box.admin("POST", "reset")
+            before = sent(box, "POST /contacts")
+            with bulk.world(box, customers, size=SIZE, known=how) as (run, client):
+                bulk.loaded(box, run, client)
+            states.append(bulk.state(box))
+        assert states[0] == states[1]
+        assert sent(box, "POST /contacts") == before
+
+
 def test_values_shown_another_way_cost_one_call(target: Sandbox, customers: Path) -> None:
     """A phone number the vendor nulls is written once by itself; then it counts as the vendor's way."""
     junk = bulk.companies(SIZE).with_columns(phone=pl.lit("none"))
