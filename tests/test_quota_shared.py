@@ -1,11 +1,16 @@
 """One budget, several processes, the real server: nothing refused, nothing left unused; and what `--max-wait` does."""
 
+import contextlib
 import json
+import re
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +18,7 @@ from crmbook.errors import RateLimited
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors import freshsales
 from crmbook.vendors.quota import Quota
+from customer_setup import Journey
 
 REALM = "freshsales_test"
 HOUR = 40
@@ -120,3 +126,21 @@ def test_a_clock_set_back_costs_at_most_a_window(box: Sandbox, tmp_path: Path) -
         jump_s[0] = -5000.0 if number >= HOUR // 2 else 0.0
         client.check()
     assert quota.refusals().answers == 0
+
+
+def test_a_run_that_would_wait_too_long_is_exit_5_and_goes_on_later(journey: Journey, tmp_path: Path) -> None:
+    """The command's own limit reaches the notebook; the line tells the moment, and running again continues."""
+    acme = journey.to("signed").again_from("planned", tmp_path)
+    path = acme.runs / ".quota.db"
+    host = urlsplit(acme.box.ready[REALM]["base_url"]).netloc
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        closed = (host, time.time(), time.time() + 1800, 1, 1.0)
+        db.execute("INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?)", closed)
+    stopped = acme.run("test", "--run", "test-01", "--max-wait", "10m")
+    assert stopped.code == 5, stopped.out + stopped.err
+    assert re.search(
+        r"quota spent.*asks for a pause; free again at 20\d\d-.* UTC, run again then to resume", stopped.err
+    )
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE hosts SET closed_until=0")
+    assert acme.run("test", "--run", "test-01").code == 4

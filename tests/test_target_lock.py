@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,6 +101,25 @@ def test_a_killed_owner_is_gone_at_once(customers: Path) -> None:
         with target_lock.held(acme) as held:
             held.check()
     assert "taken over" in (acme.folder / "log.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_run_waits_for_its_own_dying_kernel(customers: Path) -> None:
+    """The command was killed, its notebook lets go a moment later: started again at once, the run goes on."""
+    acme = opened(customers, "acme")
+    with owner("acme") as process:
+        threading.Timer(0.5, process.kill).start()
+        with target_lock.held(acme) as held:
+            held.check()
+
+
+def test_a_run_that_is_really_running_is_not_started_twice(
+    customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own run is refused too, after a moment."""
+    acme = opened(customers, "acme")
+    monkeypatch.setattr("crmbook.target_lock._DYING_S", 0.2)
+    with owner("acme"), pytest.raises(UsageError, match="acme/test-01"), target_lock.held(acme):
+        pytest.fail("both hold the lock")
 
 
 def test_the_lock_is_given_back_whatever_ends_the_block(customers: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from crmbook import decision_files, decisions, map_history, proposing, tables
+from crmbook import decision_files, decisions, losses, map_history, proposing, tables
 from crmbook.phases import (
     carriers,
     choice_map,
@@ -127,7 +127,8 @@ def offer_mapping(run: Run) -> None:
     still = rows.filter(marks.is_open())
     summary = (
         f"{carried} of {decided.height} fields mapped, {stages.height} stages, {owners.height} owners,"
-        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists"
+        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists;"
+        f" {losses.headline(run)}"
     )
     summary += f"; {still.height} rows are open" if still.height else ""
     effective = plans.effective() | {
@@ -147,8 +148,7 @@ def compare_maps(run: Run) -> None:
     changes = map_diff.changes(past[-1].rows(), rows) if past else tables.MAPPING_CHANGES.empty()
     run.save("mapping_changes", changes)
     map_history.keep(run, offer["hash"], offer["summary"], rows, decision_files.told(run))
-    if "loss_preview" in tables.names() and run.has("loss_preview"):
-        decision_files.write_workbook(run, rows)
+    decision_files.write_workbook(run, rows)
 
 
 def open_rows(run: Run) -> pl.DataFrame:

@@ -123,9 +123,11 @@ def read_from(record: Record) -> list[str]:
     return [told] if told else []
 
 
-def accepted(record: Record) -> str:
-    """What an approval without a look accepts, in words."""
-    offer = offered(record)
+def accepted(record: Record, what: str) -> str:
+    """What an approval of *what* without a look accepts, in words; blank for anything but the mapping."""
+    offer = offered(record) if what == "mapping" else {}
+    if not offer:
+        return ""
     still = sum(offer.get("open", {}).values())
     return (
         f"{offer.get('proposed', 0)} of {offer.get('rows', 0)} proposals as they stand, {still} of them open"

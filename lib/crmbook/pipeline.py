@@ -222,8 +222,7 @@ def _check_approval(record: runs.Record, customer: config.Customer, phase: str, 
     if record.approved(what, offer["hash"]):
         return
     if approver:
-        note = map_history.accepted(record) if what == "mapping" else ""
-        record.approve(what, by=approver, digest=offer["hash"], note=note)
+        record.approve(what, by=approver, digest=offer["hash"], note=map_history.accepted(record, what))
         return
     raise runs.waiting_for(what, customer.key, record.folder.name, offer["hash"], offer["summary"])
 

@@ -21,7 +21,7 @@ LONG_AGO: Final = "2001-02-03T04:05:06Z"
 _PAGE: Final = 100
 _BIN: Final = "Recycle Bin"
 _BIN_PAGES: Final = 20
-_JOB_S: Final = 30.0  # by then a job the cut row had posted is worked off
+_JOB_S: Final = 10.0  # by then a job the cut row had posted is worked off
 _RECENT_S: Final = 300.0
 
 Record = dict[str, Any]

@@ -445,6 +445,27 @@ MAPPING_CHANGES = _table(
     {"entity": S, "source_field": S, "before": S, "after": S, "records": I},
 )
 
+LOSS_PREVIEW = _table(
+    "loss_preview",
+    "entity source_field target_field rule kind",
+    "what the map does to values before anybody approves it: per field and kind of difference the rows it touches, their"
+    " share of those that have a value (0-1, null where nothing is counted), and what follows; is_loss is false where the"
+    " meaning stays; source_field is `(the record)` for whole records, whose rule is the reason",
+    {
+        "entity": S, "source_field": S, "target_field": S, "rule": S, "kind": S, "is_loss": B, "rows": I, "share": F,
+        "consequence": S,
+    },
+)
+WORKSPACE_LIMITS = _table(
+    "workspace_limits",
+    "module limit item",
+    "what the map needs of the workspace beside what the plan and the vendor allow; item is blank or the field it is about;"
+    " verdict is fits, unknown (nobody publishes the limit), told_apart or exceeds, with what to do",
+    {
+        "module": S, "limit": S, "item": S, "planned": I, "allowed": I, "verdict": S, "proposal": S, "source": S,
+    },
+)
+
 # 03_workspace: what the target has
 _phase = "03_workspace"
 
@@ -613,6 +634,13 @@ LOSS = _table(
     "entity field kind",
     "what the target can't hold: rounded, truncated, collapsed, shifted or dropped values",
     {"entity": S, "field": S, "kind": S, "records": I},
+)
+LOSS_AGREEMENT = _table(
+    "loss_agreement",
+    "entity source_field kind",
+    "what the map was said to lose beside what was lost making the records; unexplained is the difference, 0 where a fact"
+    " measured in between explains it (why)",
+    {"entity": S, "source_field": S, "kind": S, "previewed": I, "lost": I, "unexplained": I, "why": S},
 )
 TASKS = _table(
     "tasks",
@@ -992,6 +1020,16 @@ FIELD_FIDELITY = _table(
     "entity field",
     "per field: values compared, equal, different",
     {"entity": S, "field": S, "compared": I, "equal": I, "different": I},
+)
+LOST_FIELDS = _table(
+    "lost_fields",
+    "entity source_field target_field rule kind",
+    "the target's values taken back to the source's words, beside the source: rows found per field and kind of difference,"
+    " rows the map had named; unnamed are losses nobody named, unannounced changes nobody named",
+    {
+        "entity": S, "source_field": S, "target_field": S, "rule": S, "kind": S, "is_loss": B, "compared": I,
+        "named": I, "found": I, "unnamed": I, "unannounced": I,
+    },
 )
 CLASS_BALANCE = _table(
     "class_balance",

@@ -13,6 +13,7 @@ import re
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from crmbook.runs import Run
 
 STALE_S: Final = 600.0
 _BEAT_S: Final = 30.0
+_DYING_S: Final = 5.0
+_LOOK_S: Final = 0.1
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _MOST_BYTES: Final = 4096
 
@@ -57,7 +60,7 @@ def held(run: Run, *, beat_s: float = _BEAT_S) -> Iterator[Held]:
     """
     path = path_of(run)
     with _opened(path) as descriptor:
-        before = _taken(descriptor, path)
+        before = _taken(descriptor, path, run)
         if before:
             run.log("target lock taken over from a process that is gone", run=str(before.get("run")))
         owner = {
@@ -94,16 +97,29 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int, path: Path) -> Owner:
+def _taken(descriptor: int, path: Path, run: Run) -> Owner:
     """The lock taken; who had it before without giving it back, empty where nobody."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(_refusal(path, _read(descriptor), _age_s(path))) from None
+    deadline = time.monotonic() + _DYING_S
+    while not _is_free(descriptor):
+        owner = _read(descriptor)
+        # The notebook's kernel of a killed command notices a moment later, and lets go.
+        is_own = (owner.get("customer"), owner.get("run")) == (run.customer.key, run.run_id)
+        if not is_own or time.monotonic() > deadline:
+            raise UsageError(_refusal(path, owner, _age_s(path)))
+        time.sleep(_LOOK_S)
     before = _read(descriptor)
     if before and not _is_here(before) and (age_s := _age_s(path)) < STALE_S:
         raise UsageError(_refusal(path, before, age_s))
     return before
+
+
+def _is_free(descriptor: int) -> bool:
+    """Whether no other process has the lock; from then on this one has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _refusal(path: Path, owner: Owner, age_s: float) -> str:

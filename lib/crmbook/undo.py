@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from crmbook import runs, target, undo_written
+from crmbook import runs, target, target_lock, undo_written
 from crmbook.apply_places import places
 from crmbook.errors import Waiting
 from crmbook.phases import edits, restoring, rollback
@@ -114,7 +114,10 @@ def finished(run: Run, outcomes: pl.DataFrame, *, forget: bool) -> dict[str, int
 @contextmanager
 def _opened(run: Run) -> Iterator[tuple[Freshsales, UndoLedger]]:
     """The target and the run's ledger, for one process at a time."""
-    with closing(target.connect(run)) as client, UndoLedger(run.ledger_path) as ledger, ledger.writing():
+    with (
+        target_lock.held(run), closing(target.connect(run)) as client, UndoLedger(run.ledger_path) as ledger,
+        ledger.writing(),
+    ):  # fmt: skip
         ledger.bind(target_host=target.host(run))
         yield client, ledger
 
