@@ -175,6 +175,8 @@ def failed_keys(run: Run) -> pl.DataFrame:
 
 def calls_used(run: Run) -> dict[str, int]:
     """Calls made for the load so far by entity, over all its starts."""
+    if not run.ledger_path.exists():
+        return {}
     with Ledger(run.ledger_path) as ledger:
         return ledger.spent()
 
