@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import earlier, runs, tables, target
+from crmbook import delta_load, earlier, runs, tables, target
 from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_places import places
@@ -37,6 +37,7 @@ _PARTS: Final = {
     ("lead", "create"): "leads", ("lead", "update"): "leads",
     ("deal", "create"): "deals", ("deal", "update"): "deals",
     ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages", ("list", "add"): "list members",
+    ("list", "remove"): "list members",
 } | {
     (entity, action): module.replace("_", " ")
     for entity, module in MODULES.items() for action in ("create", "update")
@@ -47,16 +48,20 @@ _FRAMES: Final = (
 )  # fmt: skip
 
 
-def existing(run: Run, client: Freshsales, history: History = NO_HISTORY) -> pl.DataFrame:
+def existing(
+    run: Run, client: Freshsales, history: History = NO_HISTORY, *, seen: delta_load.Seen | None = None
+) -> pl.DataFrame:
     """
-    EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
+    EXISTING: every record the target holds now, by the keys a source record could match; 100 a call; *seen* keeps them.
 
     Of *history* and its lists those an earlier run wrote that are still known to stand there.
     """
     rows: list[dict[str, Any]] = []
     for module in (*editions.of(client.edition.name).modules.values(), "lists"):
-        for page in client.pages(module):
+        for page in client.pages(module, include=seen.links(module) if seen else ()):
             rows += [_keys(module, record) for record in page]
+            if seen:
+                seen.add(module, page)
             run.progress(f"what the target holds: {module}", len(rows))
     frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
     return tables.conform(
@@ -84,15 +89,17 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
-        kept = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("existing", "plan")}
-        run.save_all(**kept)
+        for name in ("existing", "plan", *delta_load.TABLES):
+            path = folder / f"{name}.parquet"
+            run.save(name, pl.read_parquet(path) if path.exists() else tables.of(name).empty())
     else:
-        found = run.save("existing", existing(run, client, history))
+        seen = delta_load.Seen(run, client)
+        found = run.save("existing", existing(run, client, history, seen=seen))
         made = load.plan(
             **frames, existing=found, admin_email=run.customer.admin_email, history=history,
             edition=editions.of(run.target.edition),
         )  # fmt: skip
-        run.save("plan", made)
+        run.save("plan", delta_load.reduced(run, client, made, seen))
     runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
