@@ -7,6 +7,7 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +22,12 @@ from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
 from crmbook.phases import history_existing, load
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
+from crmbook.phases.payloads import canonical
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
+
+Wholes = dict[str, dict[int, str]]
 
 _INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {
@@ -42,21 +46,38 @@ _FRAMES: Final = (
 )  # fmt: skip
 
 
-def existing(run: Run, client: Freshsales, history: History = NO_HISTORY) -> pl.DataFrame:
+def existing(
+    run: Run, client: Freshsales, history: History = NO_HISTORY, *, wholes: Wholes | None = None
+) -> pl.DataFrame:
     """
     EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
 
-    Of *history* and its lists those an earlier run wrote that are still known to stand there.
+    Of *history* and its lists those an earlier run wrote that are still known to stand there. *wholes* gains
+    the records as they stand, by module and id.
     """
     rows: list[dict[str, Any]] = []
     for module in (*editions.of(client.edition.name).modules.values(), "lists"):
-        for page in client.pages(module):
+        for page in client.pages(module, include=client.edition.module(module).links):
             rows += [_keys(module, record) for record in page]
+            if wholes is not None:
+                wholes[module].update((record["id"], canonical(record)) for record in page)
             run.progress(f"what the target holds: {module}", len(rows))
     frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
     return tables.conform(
         history_existing.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING
     )
+
+
+def before_images(plan: pl.DataFrame, wholes: Wholes) -> pl.DataFrame:
+    """BEFORE_IMAGES: of *wholes* the records that *plan* changes; a ledger made anew has no other source of them."""
+    modules = editions.MODULES | MODULES
+    changed = plan.filter(pl.col("action") == "update").select("entity", "target_id")
+    rows = [
+        {"module": module, "target_id": target_id, "record": record}
+        for entity, target_id in changed.iter_rows()
+        if (record := wholes.get(module := modules[entity], {}).get(target_id))
+    ]
+    return tables.conform(pl.DataFrame(rows, schema=tables.BEFORE_IMAGES.columns), tables.BEFORE_IMAGES)
 
 
 def history_of(run: Run) -> History:
@@ -79,15 +100,16 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
-        kept = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("existing", "plan")}
-        run.save_all(**kept)
+        kept = {name: folder / f"{name}.parquet" for name in ("existing", "before_images", "plan")}
+        run.save_all(**{name: pl.read_parquet(path) for name, path in kept.items() if path.exists()})
     else:
-        found = run.save("existing", existing(run, client, history))
+        wholes: Wholes = defaultdict(dict)
+        found = run.save("existing", existing(run, client, history, wholes=wholes))
         made = load.plan(
             **frames, existing=found, admin_email=run.customer.admin_email, history=history,
             edition=editions.of(run.target.edition),
         )  # fmt: skip
-        run.save("plan", made)
+        run.save_all(before_images=before_images(made, wholes), plan=made)
     runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
@@ -111,6 +133,7 @@ def apply(
     ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.sort("seq").iter_rows(named=True)]
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
+        run.record.change_phase(run.phase, begun=digest)
         waits_s = patience_s(_capabilities(run)) if patience is None else patience
         finder = Finder(client, patience_s=waits_s)
         lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
@@ -189,16 +212,27 @@ def _capabilities(run: Run) -> dict[str, str]:
 
 
 def _begun(run: Run) -> str | None:
-    """The hash of the plan this run's ledger was started with, None before the first write."""
-    if not run.ledger_path.exists():
-        return None
-    with Ledger(run.ledger_path) as ledger:
-        return ledger.meta("plan_hash")
+    """
+    The hash of the plan this run's ledger was started with, None before the first write.
+
+    Raises:
+        UpstreamError: writing began, and the ledger that knows what was written is gone.
+    """
+    known = None
+    if run.ledger_path.exists():
+        with Ledger(run.ledger_path) as ledger:
+            known = ledger.meta("plan_hash")
+    if known is None and run.record.phase(run.phase).get("begun"):
+        raise UpstreamError(
+            f"{run.run_id}/{run.ledger_path.name}: gone, although writing began; make it anew from the target with"
+            f" crmbook run {run.customer.key} --env {run.env} --run {run.run_id} --rebuild-ledger"
+        )
+    return known
 
 
 def _folder_with(run: Run, begun: str | None) -> Path | None:
     """The data folder of an earlier start whose plan still counts, None where a plan has to be made."""
-    for folder in _earlier(run):
+    for folder in folders_with_plan(run):
         digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
         if begun is None and not run.record.approved("plan", digest):
             continue
@@ -221,7 +255,7 @@ def _read_for_plan(run: Run) -> dict[str, str]:
     return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
 
 
-def _earlier(run: Run) -> list[Path]:
+def folders_with_plan(run: Run) -> list[Path]:
     """Data folders of this phase that hold a plan: the present one, then those moved away, newest first."""
     numbered = [
         (int(found[1]), path)

@@ -172,11 +172,18 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
     "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
 )
 @click.option("--by", default="", help="Who approves.")
+@click.option("--rebuild-ledger", is_flag=True, help="Only make a lost ledger anew from plan and target.")
 @_command
-def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
+def run(
+    say: Callable[[str], None], customer: str, env: Env, *, rebuild_ledger: bool, **given: Any
+) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
-    from crmbook import pipeline
+    from crmbook import pipeline, rebuild
 
+    if rebuild_ledger:
+        if any(value for name, value in given.items() if name != "run_id"):
+            raise UsageError("--rebuild-ledger stands alone; of the other options it takes --run only")
+        return rebuild.command(customer, env, given["run_id"], say)
     return pipeline.run(customer, env, say, **given)
 
 

@@ -293,7 +293,9 @@ class Ledger:
             what = "free some space" if "full" in text or "I/O" in text else "make it writable"
             raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
         except sqlite3.DatabaseError as problem:
-            raise DataError(f"{self.path.name}: {problem}; restore a backup, do not delete it") from None
+            raise DataError(
+                f"{self.path.name}: {problem}; restore a backup, or make it anew with --rebuild-ledger"
+            ) from None
         except OSError as problem:
             raise DataError(f"{self.path.name}: {problem.strerror}; make it writable and run again") from None
 

@@ -42,6 +42,11 @@ def shown(record: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def is_absent(value: Any) -> bool:
+    """Whether `shown` found nothing under the key, which is not the same as a null."""
+    return value is _ABSENT
+
+
 def merged(images: Iterable[str | None]) -> dict[str, str]:
     """The image after several writes of one record, given in their order as `text` made them."""
     known: dict[str, str] = {}
