@@ -7,28 +7,31 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from crmbook import earlier, runs, tables, target
+from crmbook import runs, tables, target
+from crmbook.apply_bulk import Bulk
+from crmbook.apply_bulk_jobs import Jobs
+from crmbook.apply_existing import Wholes, before_images, existing
 from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
-from crmbook.phases import history_existing, load
-from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
-from crmbook.phases.payloads import canonical
+from crmbook.phases import load, refusals, strategies
+from crmbook.phases.history_tables import MODULES, History
 from crmbook.runs import Run
-from crmbook.settle import MARK, Finder, patience_s
+from crmbook.settle import Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
 
-Wholes = dict[str, dict[int, str]]
-
+# as long as we wait for an answer, so long the vendor may still work on a request whose sender died
+WORKED_ON_S: Final = 60.0
 _INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {
     ("company", "create"): "accounts", ("company", "update"): "accounts",
@@ -44,40 +47,6 @@ _FRAMES: Final = (
     "sales_accounts", "contacts", "deals", "stages", "owners", "target_fields", "target_owners", "target_stages",
     "target_statuses", "target_currencies", "target_activity_types", "capabilities",
 )  # fmt: skip
-
-
-def existing(
-    run: Run, client: Freshsales, history: History = NO_HISTORY, *, wholes: Wholes | None = None
-) -> pl.DataFrame:
-    """
-    EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
-
-    Of *history* and its lists those an earlier run wrote that are still known to stand there. *wholes* gains
-    the records as they stand, by module and id.
-    """
-    rows: list[dict[str, Any]] = []
-    for module in (*editions.of(client.edition.name).modules.values(), "lists"):
-        for page in client.pages(module, include=client.edition.module(module).links):
-            rows += [_keys(module, record) for record in page]
-            if wholes is not None:
-                wholes[module].update((record["id"], canonical(record)) for record in page)
-            run.progress(f"what the target holds: {module}", len(rows))
-    frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
-    return tables.conform(
-        history_existing.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING
-    )
-
-
-def before_images(plan: pl.DataFrame, wholes: Wholes) -> pl.DataFrame:
-    """BEFORE_IMAGES: of *wholes* the records that *plan* changes; a ledger made anew has no other source of them."""
-    modules = editions.MODULES | MODULES
-    changed = plan.filter(pl.col("action") == "update").select("entity", "target_id")
-    rows = [
-        {"module": module, "target_id": target_id, "record": record}
-        for entity, target_id in changed.iter_rows()
-        if (record := wholes.get(module := modules[entity], {}).get(target_id))
-    ]
-    return tables.conform(pl.DataFrame(rows, schema=tables.BEFORE_IMAGES.columns), tables.BEFORE_IMAGES)
 
 
 def history_of(run: Run) -> History:
@@ -103,7 +72,7 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
         kept = {name: folder / f"{name}.parquet" for name in ("existing", "before_images", "plan")}
         run.save_all(**{name: pl.read_parquet(path) for name, path in kept.items() if path.exists()})
     else:
-        wholes: Wholes = defaultdict(dict)
+        wholes: Wholes = {}
         found = run.save("existing", existing(run, client, history, wholes=wholes))
         made = load.plan(
             **frames, existing=found, admin_email=run.customer.admin_email, history=history,
@@ -115,13 +84,20 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
 
 
 def apply(
-    run: Run, client: Freshsales, plan: pl.DataFrame, *, confirm: str, patience: float | None = None
+    run: Run,
+    client: Freshsales,
+    plan: pl.DataFrame,
+    *,
+    confirm: str,
+    patience: float | None = None,
+    retry_rejected: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
-    delay was measured.
+    delay was measured; *sleep* waits for bulk jobs. *retry_rejected* sends once more what was refused.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -134,12 +110,19 @@ def apply(
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
         run.record.change_phase(run.phase, begun=digest)
-        waits_s = patience_s(_capabilities(run)) if patience is None else patience
-        finder = Finder(client, patience_s=waits_s)
-        lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
-        there = places(client, finder, files=files(run), foreign_lists=frozenset(lists["target_id"]))
-        _carry_out(run, ops, Single(client, ledger, there), ledger)
+        waits_s = patience_s(capabilities(run)) if patience is None else patience
+        again = ledger.reopen(op.op_id for op in ops) if retry_rejected else set()
+        late_s = WORKED_ON_S if patience is None else patience
+        strategy = _strategy(
+            run, client, ledger, (waits_s, ledger.under_way_until(late_s)), sleep, frozenset(again)
+        )
+        _carry_out(run, client, ops, strategy, ledger)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
+
+
+def capabilities(run: Run) -> dict[str, str]:
+    """What the tenant was measured to do, by name."""
+    return dict(run.read("capabilities").select("capability", "value").iter_rows())
 
 
 def files(run: Run) -> Path | None:
@@ -173,7 +156,18 @@ def rejected(run: Run) -> pl.DataFrame:
         return ledger.rejected()
 
 
-def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+def failed_keys(run: Run) -> pl.DataFrame:
+    """FAILED_KEYS: the writes the vendor refused, by kind of reason."""
+    return refusals.failed_keys(rejected(run))
+
+
+def calls_used(run: Run) -> dict[str, int]:
+    """Calls made for the load so far by entity, over all its starts."""
+    with Ledger(run.ledger_path) as ledger:
+        return ledger.spent()
+
+
+def _carry_out(run: Run, client: Freshsales, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
     pending = {write.op_id: write for write in ledger.pending()}
     finished = ledger.finished()
     totals: dict[str, int] = {}
@@ -184,31 +178,44 @@ def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> N
         done[part] = done.get(part, 0) + (op.op_id in finished)
     run.log("load started", writes=len(ops), finished=len(finished), pending=len(pending))
     for batch in strategy.batches([op for op in ops if op.op_id not in finished]):
-        strategy.write(batch, pending)
+        with _counted(client, ledger, batch[0].entity):
+            strategy.write(batch, pending)
         for op in batch:
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
 
 
-def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    custom = record.get("custom_field") or {}
-    return {
-        "module": module,
-        "target_id": record["id"],
-        "email": _text(record.get("email")),
-        "external_id": _text(record.get("external_id")),
-        "name": _text(record.get("display_name", record.get("name"))),
-        "original_id": _text(custom.get(MARK)),
-    }
+@contextmanager
+def _counted(client: Freshsales, ledger: Ledger, entity: str) -> Iterator[None]:
+    before = client.client.calls
+    try:
+        yield
+    finally:
+        ledger.spend(entity, client.client.calls - before)
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
-def _capabilities(run: Run) -> dict[str, str]:
-    return dict(run.read("capabilities").select("capability", "value").iter_rows())
+def _strategy(
+    run: Run,
+    client: Freshsales,
+    ledger: Ledger,
+    waits_s: tuple[float, float],
+    sleep: Callable[[float], None],
+    reopened: frozenset[str],
+) -> Strategy:
+    lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
+    foreign = frozenset(lists["target_id"])
+    patient, hasty = (
+        places(client, Finder(client, patience_s=s, until=until), files=files(run), foreign_lists=foreign)
+        for s, until in (waits_s, (0.0, 0.0))
+    )
+    known = capabilities(run)
+    single = Single(client, ledger, patient)
+    return Bulk(
+        client, ledger, patient, strategies.ways(known, run.read("target_fields")), single=single,
+        hasty=Single(client, ledger, hasty, target_ids=single.target_ids),
+        jobs=Jobs(client, measured_s=strategies.job_s(known), sleep=sleep), reopened=reopened,
+    )  # fmt: skip
 
 
 def _begun(run: Run) -> str | None:

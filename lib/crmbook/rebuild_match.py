@@ -16,7 +16,7 @@ from crmbook import settle_history
 from crmbook.apply_writes import Op, resolved
 from crmbook.errors import DataError
 from crmbook.ledger import Origin
-from crmbook.phases import agreement, images
+from crmbook.phases import images, written
 from crmbook.phases.edition import MODULES as RECORDS
 from crmbook.phases.history_tables import MODULES as HISTORY
 from crmbook.rebuild_target import LISTED, Held, Parent, Record
@@ -91,7 +91,7 @@ class Matcher:
     ) -> None:
         _, without = resolved(json.loads(op.payload), self.target_ids)
         target_id = int(record["id"])
-        after = images.text(agreement.left(record, body))
+        after = images.text(written.left(record, body))
         self.found[op.op_id] = Found(op, target_id, after, origin, is_proven, tuple(without))
         if origin:
             self.target_ids[op.record] = target_id
@@ -112,7 +112,7 @@ class Matcher:
                 return
             was = self.before.get((module, op.target_id or 0), {})
             is_new = carries(record, op.source_id) and bool(was) and not carries(was, op.source_id)
-            if is_new or not agreement.differing(record, body):
+            if is_new or not written.changed_since(record, body):
                 self._keep(op, record, body, "matched", is_proven=is_new)
         else:
             self._changed(op, module, body)
@@ -120,7 +120,7 @@ class Matcher:
     def _changed(self, op: Op, module: str, body: Mapping[str, Any]) -> None:
         """Closing dates and lifecycle stages: the vendor sets both by itself, the date to the day of the write."""
         record = self.held.records(module).get(self.target_ids.get(op.record, 0))
-        if record is None or agreement.differing(record, body):
+        if record is None or written.changed_since(record, body):
             return
         made_on = str(record.get("created_at") or "")[:10]
         is_proven = "closed_date" in body and made_on not in ("", body["closed_date"])
@@ -159,7 +159,7 @@ class Matcher:
                 self._keep(op, {"id": list_id, **body}, body, None, is_proven=is_ours)
         elif op.action == "update":
             record = self.held.lists.get(op.target_id or 0)
-            if record and not agreement.differing(record, body):
+            if record and not written.changed_since(record, body):
                 self._keep(op, record, body, "matched", is_proven=False)
         else:
             others = {*self.taken("lists"), *self.foreign.get("lists", ())}
@@ -188,12 +188,12 @@ class Matcher:
         there = (self.held.closely if closely else self.held.hanging)(module, parent)
         if op.action == "update":
             record = next((r for r in there if int(r["id"]) == op.target_id), None)
-            if record and not agreement.differing(record, body):
+            if record and not written.changed_since(record, body):
                 self._keep(op, record, body, "matched", is_proven=False)
             return
         there = list(self._possible(op, parent, there))
         if exactly:
-            there = [record for record in there if not agreement.differing(record, body)]
+            there = [record for record in there if not written.changed_since(record, body)]
         alike = settle_history.same if module in settle_history.IDENTITY else settle_history.same_file
         if record := alike(module, body, there, self.taken(module)):
             self._keep(op, record, body, "created", is_proven=True)

@@ -404,10 +404,11 @@ _phase = "03_workspace"
 TARGET_FIELDS = _table(
     "target_fields",
     "module api_name",
-    "a field of the target as its settings tell; choices and choice_ids run parallel",
+    "a field of the target as its settings tell; choices and choice_ids run parallel; is_unique is null where no"
+    " form tells it",
     {
         "module": S, "api_name": S, "label": S, "field_type": S, "is_custom": B, "is_required": B,
-        "choices": TEXTS, "choice_ids": TEXTS,
+        "is_unique": B, "choices": TEXTS, "choice_ids": TEXTS,
     },
 )
 TARGET_OWNERS = _table(
@@ -666,11 +667,29 @@ PLAN = _table(
     },
     personal="payload",
 )
+STRATEGIES = _table(
+    "strategies",
+    "entity",
+    "how the writes of an entity go out: bulk_with_links, bulk_then_links or single, by which key, and why",
+    {"entity": S, "strategy": S, "key": S, "reason": S},
+)
 FORECAST = _table(
     "forecast",
     "plan entity",
-    "calls and hours the load takes at each plan's quota",
+    "calls and hours the load takes at each plan's quota; entity `total` is their sum, `guards` the run's own checks",
     {"plan": S, "entity": S, "calls": I, "requests_per_hour": I, "hours": F},
+)
+FORECAST_ERROR = _table(
+    "forecast_error",
+    "entity",
+    "calls forecast beside calls used over all starts of the load; error is (used - forecast) / forecast",
+    {"entity": S, "forecast": I, "used": I, "error": F},
+)
+FAILED_KEYS = _table(
+    "failed_keys",
+    "op_id",
+    "a write the target refused, with the kind of reason; its own words stand in the ledger",
+    {"op_id": S, "entity": S, "source_id": S, "kind": S},
 )
 STORAGE = _table(
     "storage",

@@ -1,90 +1,81 @@
-"""Does a record show what a body wrote, although the vendor writes it in other words?
+"""Does a record show what was written to it?
 
-In: a record as the vendor shows it and a body with its references resolved. Out: the keys on which they disagree, and
-the image the write must have left. Dates come back in another zone, numbers as text, choices joined: those agree.
-What is added (tags, links, members) agrees where it is among what is shown. Invariant: a key the record does not
-show is never a disagreement.
+In: the body that was sent and the record as the vendor shows it afterwards. Out: the keys that show something
+else. Values are compared by meaning, because the vendor writes them its own way: money as text, instants with
+its offset, several choices joined by semicolons, e-mails in any case. What the record holds beyond the body
+(further links, tags) agrees. Invariant: a link that is not shown counts as not written.
 """
 
-import html
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from crmbook.phases import images
+from crmbook.phases.images import CUSTOM, is_shown, shown
+from crmbook.phases.strategies import LINKS
 
-_ADDED: Final = ("tags", "contacts_added_list")
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
-_PARENT: Final = ("targetable_type", "targetable_id")
+_LINK_KEYS: Final = frozenset(key for keys in LINKS.values() for key in keys)
 
 
-def differing(record: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+def lacking(body: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
     """The keys of *body* (custom fields as `custom_field.<name>`) that *record* shows otherwise, sorted."""
-    return sorted(key for key, sent in _written(body) if not _agrees(key, sent, record))
+    sent = {key: value for key, value in body.items() if key != "custom_field"}
+    sent |= {f"{CUSTOM}{name}": value for name, value in (body.get("custom_field") or {}).items()}
+    return sorted(key for key, value in sent.items() if not _agrees(key, value, record))
 
 
-def left(record: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, str]:
-    """
-    The image that writing *body* left, told by what *record* shows now.
-
-    A key that shows something else now is imaged as it was written, so that it counts as changed since.
-    """
-    other = differing(record, body)
-    written = images.image(body, {key: value for key, value in body.items() if key in other})
-    custom = {
-        name: value for name, value in (body.get("custom_field") or {}).items()
-        if f"{images.CUSTOM}{name}" in other
-    }  # fmt: skip
-    written |= images.image(body, {"custom_field": custom})
-    return images.image(record, body) | written
+def part(body: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
+    """*body* cut down to *keys*, as `lacking` names them."""
+    made = {key: body[key] for key in keys if not key.startswith(CUSTOM)}
+    custom = {key.removeprefix(CUSTOM): body["custom_field"][key.removeprefix(CUSTOM)]
+              for key in keys if key.startswith(CUSTOM)}  # fmt: skip
+    return made | ({"custom_field": custom} if custom else {})
 
 
-def _written(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    plain = [(key, value) for key, value in body.items() if key != "custom_field" and key not in _PARENT]
-    return plain + [(f"{images.CUSTOM}{k}", v) for k, v in (body.get("custom_field") or {}).items()]
+def is_link(key: str) -> bool:
+    return key in _LINK_KEYS
 
 
 def _agrees(key: str, sent: Any, record: Mapping[str, Any]) -> bool:
-    told = images.shown(record, key)
-    if images.is_absent(told):
-        return True
+    there = shown(record, key)
+    if not is_shown(there):
+        return not is_link(key)
     if key == "sales_accounts":
-        ours = {(int(link["id"]), bool(link.get("is_primary"))) for link in sent}
-        return ours <= {tuple(link) for link in told or ()}
-    if key in _ADDED:
-        return set(sent) <= set(told or [])
-    return _same(sent, told)
-
-
-def _same(sent: Any, told: Any) -> bool:
-    """Whether two values mean the same; a choice sent by its id and shown by its label can't be told, and counts."""
+        return all([int(link["id"]), bool(link.get("is_primary"))] in (there or []) for link in sent)
+    if key in ("contacts_added_list", "tags"):
+        return set(sent) <= set(there or [])
     if isinstance(sent, Mapping):
-        return isinstance(told, Mapping) and all(_same(value, told.get(key)) for key, value in sent.items())
-    if isinstance(sent, list) or isinstance(told, list):
-        return {_plain(part) for part in _parts(sent)} == {_plain(part) for part in _parts(told)}
-    left, right = _plain(sent), _plain(told)
-    is_id = isinstance(sent, int) and not isinstance(sent, bool) and isinstance(right, str) and right != ""
-    return left == right or is_id
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    return [part for part in str(value or "").split(";") if part.strip()]
+        inner = there if isinstance(there, Mapping) else {}
+        return all(_plain(inner.get(name)) == _plain(value) for name, value in sent.items())
+    return bool(_plain(sent) == _plain(there))
 
 
 def _plain(value: Any) -> Any:
-    """A value in the one form that is compared: instants in UTC to the second, numbers as such, texts unescaped."""
-    if value is None or value == "" or isinstance(value, bool):
-        return value or ""
-    text = " ".join(html.unescape(str(value)).split())
-    if _NUMBER.fullmatch(text):
-        return float(text)
+    """*value* in the one form that sent and shown values share."""
+    if isinstance(value, bool) or value is None:
+        return str(value or "").lower()
+    if isinstance(value, list):
+        return _plain(value[0]) if len(value) == 1 else sorted(str(_plain(one)) for one in value)
+    text = " ".join(str(value).split())
+    if isinstance(value, str) and ";" in text:
+        return sorted(str(_plain(one)) for one in text.split(";"))
+    return _number(text) or _instant(text) or text.casefold()
+
+
+def _number(text: str) -> str | None:
     try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        return text.casefold()
-    if "T" not in text and " " not in text:
-        return text
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return str(number.normalize() + 0) if number.is_finite() else None
+
+
+def _instant(text: str) -> str | None:
+    if len(text) < len("2026-01-01T00:00"):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat("T", "seconds")
+    except (ValueError, OverflowError):
+        return None

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench.chaos.worlds import CUSTOMER, REALM, World
 from crmbook.ledger import Ledger
@@ -75,7 +75,7 @@ class Nursery:
     def __init__(self, log: Path) -> None:
         self._log = log
 
-    def __enter__(self) -> "Nursery":
+    def __enter__(self) -> Self:
         folder = Path(__file__).resolve().parent
         self._process = subprocess.Popen(
             [sys.executable, str(folder / "nursery.py")],
