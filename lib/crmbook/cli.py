@@ -15,7 +15,7 @@ from typing import Any, Literal
 import click
 
 from crmbook import __version__
-from crmbook.errors import CrmbookError, UsageError, Waiting
+from crmbook.errors import CrmbookError, UsageError, Waiting, disk_error
 
 Env = Literal["test", "production"]
 _ENV = click.Choice(["test", "production"])
@@ -60,6 +60,9 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             _tell("interrupted; run again to continue", "Interrupted", 130, as_json=as_json)
             sys.exit(130)
         except Exception as bug:
+            if told := disk_error(str(getattr(bug, "filename", None) or "a file"), bug):
+                _report(told, as_json=as_json)
+                sys.exit(told.exit_code)
             click.echo(traceback.format_exc(limit=-6), err=True)
             _tell("a bug; please report it with the lines above", type(bug).__name__, 1, as_json=as_json)
             sys.exit(1)

@@ -183,7 +183,7 @@ class Bench:
     def troubled(
         self, name: str, faults: list[dict[str, Any]], reference: End, *, timeout_s: float | None = None
     ) -> Trial:
-        """One load under *faults*."""
+        """One load under *faults*; what the target works on for longer than *timeout_s* is looked for for longer."""
         trial = Trial(name)
         with self._fresh() as (world, box, killer):
             box.admin("POST", "faults", [{"realm": REALM, **fault} for fault in faults])
@@ -202,7 +202,7 @@ class Bench:
             keeper = threading.Thread(target=self._keep_killing, args=(world, kills, over, trial))
             keeper.start()
             try:
-                self._through(trial, world, lambda _pid: time.sleep(0.05), None)
+                self._through(trial, world, lambda _pid: time.sleep(0.3), None)
             finally:
                 over.set()
                 keeper.join()
@@ -223,7 +223,9 @@ class Bench:
         """The load, started again until it ends; what it says each time is in the log."""
         for start in range(_MOST_STARTS):
             trial.restarts += start > 0
-            process = self.nursery.start(world, patience_s=self.patience_s, timeout_s=timeout_s)
+            process = self.nursery.start(
+                world, patience_s=self.patience_s if timeout_s is None else 4 * timeout_s, timeout_s=timeout_s
+            )
             trouble(process)
             code = self.nursery.ended()
             if killer:
