@@ -95,6 +95,17 @@ def world(
         yield opened
 
 
+def without_unique(run: Run, *modules: str) -> pl.DataFrame:
+    """`target_fields` as a tenant tells them that has no unique field for the source id in *modules*; saved."""
+    fields = run.read("target_fields")
+    fields = fields.with_columns(is_unique=pl.col("is_unique") & ~pl.col("module").is_in(modules))
+    upstream = Run(run.record, "03_workspace", run.customer, "test", {})
+    upstream.save("target_fields", fields)
+    upstream.close()
+    run.inputs.clear()
+    return fields
+
+
 def passing(box: Sandbox) -> Callable[[float], None]:
     """A sleep that only moves the sandbox's clock."""
     return lambda wait_s: box.admin("POST", "clock", {"advance_s": wait_s})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,8 @@ def capabilities(**changed: str) -> pl.DataFrame:
         "account_name_unique": "true",
         "index_delay_s": "0.1",
     }
-    rows = ({"capability": k, "value": v, "evidence": "given"} for k, v in (known | changed).items())
+    measured = {"evidence": "given", "measured_at": datetime.now(UTC)}
+    rows = ({"capability": k, "value": v, **measured} for k, v in (known | changed).items())
     return frame(tables.CAPABILITIES, *rows)
 
 

@@ -253,11 +253,7 @@ def test_values_shown_another_way_cost_one_call(target: Sandbox, customers: Path
 def test_deals_without_a_unique_field_go_one_by_one(target: Sandbox, customers: Path) -> None:
     """Bulk on deals was refused in such a tenant; the others still go in bulk, contacts by their external id."""
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
-        fields = run.read("target_fields").with_columns(is_unique=pl.col("module") == "sales_accounts")
-        upstream = Run(run.record, "03_workspace", run.customer, "test", {})
-        upstream.save("target_fields", fields)
-        upstream.close()
-        run.inputs.clear()
+        fields = bulk.without_unique(run, "contacts", "deals")
         before = sent(target, "POST /deals")
         applied(target, run, client)
         chosen = strategies.shown(run.read("plan"), strategies.ways(apply.capabilities(run), fields))

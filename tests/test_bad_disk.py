@@ -261,9 +261,11 @@ def test_what_the_customer_wrote_is_whole_after_a_full_disk(case: Case) -> None:
     """run.json and tables are written whole or not at all: what stood there before a full disk stands there after it."""
     _, run, _ = case
     kept = {p.name: p.read_bytes() for p in run.folder.rglob("*") if p.is_file()}
-    full = DataError("case/test-01/run.json: No space left on device; free some space and run again, it resumes")
+    full = DataError(
+        "case/test-01/run.json: No space left on device; free some space and run again, it resumes"
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "write_text", _no_space)
+        patch.setattr(Path, "write_bytes", _no_space)
         with pytest.raises(DataError) as stop:
             run.record.change(note="x")
     assert str(stop.value) == str(full)
@@ -271,5 +273,5 @@ def test_what_the_customer_wrote_is_whole_after_a_full_disk(case: Case) -> None:
 
 
 def _no_space(path: Path, *_: Any, **__: Any) -> None:
-    path.write_bytes(b"half")
+    path.write_text("half")
     raise OSError(28, "No space left on device")

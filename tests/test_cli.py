@@ -19,11 +19,7 @@ from test_config import GOOD
 
 COMMANDS = sorted(main.commands)
 NOT_BUILT = {
-    "rollback": ["acme", "--run", "test-01", "--yes", "--forget"],
     "batch": ["acme", "other", "--env", "test", "--jobs", "2"],
-    "verify": ["acme", "--run", "test-01"],
-    "pack": ["acme", "--run", "test-01", "--with-data"],
-    "purge": ["acme", "--run", "test-01", "--yes"],
 }
 RUN = ["run", "acme", "--env", "test"]
 SETTINGS = (

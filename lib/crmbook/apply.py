@@ -25,6 +25,7 @@ from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
 from crmbook.phases import load, refusals, strategies
+from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, History
 from crmbook.runs import Run
 from crmbook.settle import Finder, patience_s
@@ -92,12 +93,14 @@ def apply(
     patience: float | None = None,
     retry_rejected: bool = False,
     sleep: Callable[[float], None] = time.sleep,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
     delay was measured; *sleep* waits for bulk jobs. *retry_rejected* sends once more what was refused.
+    *between* is called after every batch; what it raises stops the load there.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -116,7 +119,7 @@ def apply(
         strategy = _strategy(
             run, client, ledger, (waits_s, ledger.under_way_until(late_s)), sleep, frozenset(again)
         )
-        _carry_out(run, client, ops, strategy, ledger)
+        _carry_out(run, client, ops, strategy, ledger, between)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
 
 
@@ -167,7 +170,14 @@ def calls_used(run: Run) -> dict[str, int]:
         return ledger.spent()
 
 
-def _carry_out(run: Run, client: Freshsales, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+def _carry_out(
+    run: Run,
+    client: Freshsales,
+    ops: list[Op],
+    strategy: Strategy,
+    ledger: Ledger,
+    between: Callable[[], None],
+) -> None:
     pending = {write.op_id: write for write in ledger.pending()}
     finished = ledger.finished()
     totals: dict[str, int] = {}
@@ -184,6 +194,7 @@ def _carry_out(run: Run, client: Freshsales, ops: list[Op], strategy: Strategy, 
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
+        between()
 
 
 @contextmanager
@@ -259,7 +270,10 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
 
 
 def _read_for_plan(run: Run) -> dict[str, str]:
-    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    read = {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    # Measured anew with the same result, a plan that was begun still counts.
+    measured = next((key for key in read if Path(key).stem == "capabilities"), None)
+    return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
 
 
 def folders_with_plan(run: Run) -> list[Path]:

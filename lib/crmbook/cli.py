@@ -39,6 +39,25 @@ class _Main(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _longest_wait(context: click.Context, _option: click.Parameter, text: str | None) -> None:
+    """--max-wait in the environment for as long as the command runs: the notebooks' kernels inherit it."""
+    if text is None:
+        return
+    from crmbook import pipeline, waiting
+
+    try:
+        wait_s = waiting.seconds(text)
+    except UsageError as problem:
+        raise click.UsageError(str(problem), context) from None
+    context.with_resource(pipeline.environment({waiting.VARIABLE: str(wait_s)}))
+
+
+_max_wait = click.option(
+    "--max-wait", callback=_longest_wait, expose_value=False, metavar="SECONDS|90m",
+    help="Exit 5 instead of waiting longer than this for the vendor's quota; default: an hour and five minutes.",
+)  # fmt: skip
+
+
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crmbook")
 def main() -> None:
@@ -176,6 +195,7 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
 )
 @click.option("--by", default="", help="Who approves.")
 @click.option("--rebuild-ledger", is_flag=True, help="Only make a lost ledger anew from plan and target.")
+@_max_wait
 @_command
 def run(
     say: Callable[[str], None], customer: str, env: Env, *, rebuild_ledger: bool, **given: Any
@@ -209,12 +229,26 @@ def approve(
 @main.command("reassign")
 @click.argument("customer")
 @click.option("--run", "run_id", required=True)
+@_max_wait
 @_command
 def reassign_owners(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
     """Hand queued records to owners provisioned after the load."""
     from crmbook import reassign
 
     return reassign.reassign(customer, run_id, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--yes", is_flag=True, help="Take it back; without, the plan is shown and nothing is changed.")
+@click.option("--forget", is_flag=True, help="Out of the recycle bin too, for good.")
+@_command
+def rollback(say: Callable[[str], None], customer: str, run_id: str, **given: bool) -> dict[str, Any]:
+    """Take back what a run wrote, as far as nobody touched it since."""
+    from crmbook import rollback as way_back
+
+    return way_back.rollback(customer, run_id, say, **given)
 
 
 @main.command()
@@ -243,6 +277,41 @@ def lab(customer: str | None, port: int, no_browser: bool) -> None:
         sys.exit(stop.exit_code)
 
 
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@_command
+def verify(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
+    """Check that an archive is complete, unaltered and in order, and that its numbers recompute."""
+    from crmbook import evidence
+
+    return evidence.verify(customer, run_id, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--with-data", is_flag=True, help="Personal data too: tables and ledger.")
+@_command
+def pack(say: Callable[[str], None], customer: str, run_id: str, *, with_data: bool) -> dict[str, Any]:
+    """One zip of the evidence, the same bytes each time."""
+    from crmbook import evidence
+
+    return evidence.pack(customer, run_id, say, with_data=with_data)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--yes", is_flag=True, help="Do it; without, only what would go is said.")
+@_command
+def purge(say: Callable[[str], None], customer: str, run_id: str, *, yes: bool) -> dict[str, Any]:
+    """Delete personal data, keep the evidence."""
+    from crmbook import evidence
+
+    return evidence.purge(customer, run_id, say, yes=yes)
+
+
 def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
     @_command
     def command(**_given: Any) -> None:
@@ -257,13 +326,7 @@ _RUN = click.Option(["--run", "run_id"], required=True)
 _CUSTOMER = click.Argument(["customer"])
 _YES = click.Option(["--yes"], is_flag=True)
 _not_built(
-    "rollback", "Undo a run's writes.", _CUSTOMER, _RUN, _YES, click.Option(["--forget"], is_flag=True)
-)  # fmt: skip
-_not_built(
     "batch", "Run many customers side by side.", click.Argument(["customers"], nargs=-1, required=True),
     click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),
     click.Option(["--scheduler"]), click.Option(["--approve-all"], is_flag=True), click.Option(["--by"]),
 )  # fmt: skip
-_not_built("verify", "Check that an archive is complete and unaltered.", _CUSTOMER, _RUN)
-_not_built("pack", "One zip of the evidence.", _CUSTOMER, _RUN, click.Option(["--with-data"], is_flag=True))
-_not_built("purge", "Delete personal data, keep the evidence.", _CUSTOMER, _RUN, _YES)

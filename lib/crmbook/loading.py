@@ -4,7 +4,7 @@ from contextlib import closing
 
 import polars as pl
 
-from crmbook import apply, plan_limits, target
+from crmbook import apply, guard, plan_limits, target
 from crmbook.phases import documents, forecast, load, strategies
 from crmbook.runs import Run
 from crmbook.vendors import plans
@@ -42,8 +42,11 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
     """
     digest = load.plan_hash(planned)
     approval = run.require_approval("plan", digest, load.headline(planned))
-    with closing(target.connect(run)) as client:
-        apply.apply(run, client, planned, confirm=approval["hash"], retry_rejected=retry_rejected)
+    with guard.writing(run) as door:
+        apply.apply(
+            run, door.client, planned, confirm=approval["hash"], retry_rejected=retry_rejected,
+            between=door.between,
+        )  # fmt: skip
     run.save_all(
         failed_keys=apply.failed_keys(run),
         forecast_error=forecast.error(run.read("forecast"), apply.calls_used(run)),

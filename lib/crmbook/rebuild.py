@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, apply_places, config, runs, settle, target
+from crmbook import apply, apply_places, config, runs, settle, target, target_lock
 from crmbook.apply_writes import Op, resolved
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Intent, Ledger, Outcome
@@ -36,13 +36,13 @@ def command(customer: str, env: config.Env, run_id: str, say: Callable[[str], No
     The ledger of *run_id* (default: the newest run of *env*) made anew; what was found, by entity and action.
 
     Raises:
-        UsageError: the ledger is sound, or another process is loading this run.
+        UsageError: the ledger is sound, or another run writes to this target.
         UpstreamError: nothing was ever written, or the plan is gone.
         DataError: two records of the target carry the same source id.
         ApiError: the target stopped answering; nothing was changed, run again.
     """
     run = _opened(customer, env, run_id)
-    with Ledger(run.ledger_path).writing():
+    with target_lock.held(run), Ledger(run.ledger_path).writing():
         if why_not := sound(run.ledger_path):
             raise UsageError(f"{run.run_id}/{run.ledger_path.name}: {why_not}; it is kept as it is")
         with closing(target.connect(run)) as client:

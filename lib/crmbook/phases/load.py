@@ -25,7 +25,8 @@ from crmbook.phases.resolving import Owners
 CLOSED: Final = ("Closed Won", "Closed Lost")
 
 _ACCOUNT_COLUMNS: Final = (
-    "name", "phone", "website", "address", "city", "state", "zipcode", "country", "number_of_employees", "tags",
+    "name", "phone", "website", "address", "city", "state", "zipcode", "country", "number_of_employees", "annual_revenue",
+    "facebook", "twitter", "linkedin", "tags",
 )  # fmt: skip
 _CONTACT_COLUMNS: Final = (
     "first_name", "last_name", "email", "mobile_number", "work_number", "address", "city", "state", "zipcode",

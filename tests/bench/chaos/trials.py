@@ -88,9 +88,9 @@ class Nursery:
         self._process.stdin.close()
         self._process.wait(30)
 
-    def start(self, world: World, *, patience_s: float, timeout_s: float | None) -> int:
+    def start(self, world: World, **asked: Any) -> int:
         """The process id of a load of *world* that has begun."""
-        asked = {"runs": str(world.runs), "customer": CUSTOMER, "run": "test-01", "patience_s": patience_s, "timeout_s": timeout_s}  # fmt: skip
+        asked |= {"runs": str(world.runs), "customer": CUSTOMER, "run": "test-01"}
         assert self._process.stdin
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
@@ -155,18 +155,19 @@ def _kill(process: int) -> None:
 
 @dataclass
 class Bench:
-    """Trials of one world; *scratch* holds the copies while they are used."""
+    """Trials of one world; *scratch* holds the copies while they are used, *is_guarded* measures the tenant at each start."""
 
     world: World
     nursery: Nursery
     scratch: Path
     random: random.Random
     patience_s: float = 0.15
+    is_guarded: bool = True
 
     def undisturbed(self) -> tuple[End, int]:
         """The end everything is compared with, and how many requests the load takes."""
         with self._fresh() as (world, box, _):
-            self.nursery.start(world, patience_s=self.patience_s, timeout_s=None)
+            self._start(world)
             assert self.nursery.ended() == 0, "the undisturbed load failed; see its log"
             return end(world, box), _requests(box)
 
@@ -223,9 +224,7 @@ class Bench:
         """The load, started again until it ends; what it says each time is in the log."""
         for start in range(_MOST_STARTS):
             trial.restarts += start > 0
-            process = self.nursery.start(
-                world, patience_s=self.patience_s if timeout_s is None else 4 * timeout_s, timeout_s=timeout_s
-            )
+            process = self._start(world, timeout_s)
             trouble(process)
             code = self.nursery.ended()
             if killer:
@@ -237,6 +236,12 @@ class Bench:
                 trial.remarks.append(f"exit {code}")
                 return
         trial.remarks.append(f"not ended after {_MOST_STARTS} starts")
+
+    def _start(self, world: World, timeout_s: float | None = None) -> int:
+        patience_s = self.patience_s if timeout_s is None else 4 * timeout_s
+        return self.nursery.start(
+            world, patience_s=patience_s, timeout_s=timeout_s, is_guarded=self.is_guarded
+        )
 
     def _order(self, process: int, killer: Killer, requests: int) -> None:
         """Death at a random request, or at a random time of about as many."""

@@ -1,0 +1,135 @@
+"""Does every number of the report follow from the tables and the ledger it was made of?
+
+The sentences that made the tables of 01, 04, 05, 06 and 07 are said again over the stored tables, with a run that
+compares where the real one writes. Then the front page is rendered again and compared word by word. Nothing is
+written and no vendor is asked. Invariant: the first thing that differs is named, never a value about a person.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import polars as pl
+
+from crmbook import apply, config, readback, report, runs, steps, tables
+from crmbook.errors import UpstreamError
+from crmbook.phases import edition as editions
+from crmbook.phases import load
+from crmbook.runs import Run
+
+_WORD: Final = re.compile(r">([^<>]+)<")
+
+
+@dataclass
+class Recounted(Run):
+    """A phase said again: what it would save or offer is held against what it saved and offered."""
+
+    findings: list[str] = field(default_factory=list)
+
+    def save(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
+        shaped = tables.conform(frame, tables.of(table))
+        stored = pl.read_parquet(self.path_of(table))
+        if not shaped.equals(stored):
+            self.findings.append(f"{self.phase}/data/{table}.parquet: {_difference(stored, shaped)}")
+        return stored
+
+    def offer(self, what: str, digest: str, summary: str) -> None:
+        offered = self.record.get()["offers"].get(what, {})
+        if offered.get("hash") != digest:
+            self.findings.append(f"run.json: the {what} that was approved is not the one its tables give")
+        elif offered.get("summary") != summary:
+            self.findings.append(f"run.json: the {what} was offered in other words than its tables give")
+
+    def progress(self, entity: str, done: int, total: int | None = None) -> None:
+        """Nobody watches a recount."""
+
+    def log(self, event: str, **fields: float | str | None) -> None:
+        """A recount leaves no trace in the archive."""
+
+
+def findings(record: runs.Record) -> list[str]:
+    """
+    One line per table, approval or number that doesn't follow from what it was made of.
+
+    Raises:
+        UpstreamError: the tables are not all there (they were purged, or never packed).
+    """
+    content = record.get()
+    settled = config.read(record.folder.parent / "customer.toml")
+    found: list[str] = []
+    for phase, say in _SENTENCES.items():
+        if content["phases"].get(phase, {}).get("status") != "passed":
+            continue
+        run = Recounted(
+            record, phase, settled, content["env"], content["phases"][phase].get("parameters", {})
+        )
+        try:
+            say(run)
+        except FileNotFoundError as gone:
+            raise UpstreamError(
+                f"{phase}: {Path(gone.filename or phase).name} is not there; nothing can be recounted"
+            ) from None
+        found += run.findings
+    return found + list(_front(record, settled))
+
+
+def _discovery(run: Run) -> None:
+    steps.discover(run)
+    steps.scope(run)
+
+
+def _load(run: Run) -> None:
+    planned = run.read("plan").sort("seq")
+    run.offer("plan", load.plan_hash(planned), load.headline(planned))
+    run.save("crosswalk", apply.crosswalk(run))
+    run.save("outcomes", apply.outcomes(run, planned))
+
+
+def _reconciliation(run: Run) -> None:
+    modules = editions.of(run.target.edition).modules.values()
+    names = [f"actual_{module}" for module in modules]
+    steps.reconcile(run, readback.by_entity(dict(zip(names, run.frames(*names), strict=True))))
+    steps.offer_reconciliation(run)
+
+
+_SENTENCES: Final[dict[str, Callable[[Run], Any]]] = {
+    "01_discovery": _discovery,
+    "02_mapping": steps.offer_mapping,
+    "04_normalization": steps.normalize,
+    "05_load": _load,
+    "06_reconciliation": _reconciliation,
+    "07_handoff": steps.hand_over,
+}
+
+
+def _front(record: runs.Record, settled: config.Customer) -> Iterator[str]:
+    page = record.folder / "index.html"
+    if not page.exists():
+        return
+    target = settled.target(record.get()["env"])
+    with TemporaryDirectory() as folder:
+        again = report.write_front(
+            record, name=settled.name, edition=target.edition, plan=target.plan, path=Path(folder) / page.name
+        ).read_text(encoding="utf-8")
+    shown = page.read_text(encoding="utf-8")
+    if shown != again:
+        yield f"index.html: {_first_word(shown, again)}"
+
+
+def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> str:
+    if stored.height != again.height:
+        return f"{stored.height} rows, {again.height} follow from its sources"
+    for name in stored.columns:
+        if name not in again.columns or not stored[name].equals(again[name], null_equal=True):
+            return f"column {name} does not follow from its sources"
+    return "its columns are not those that follow from its sources"
+
+
+def _first_word(shown: str, again: str) -> str:
+    for there, computed in zip(_WORD.findall(shown), _WORD.findall(again), strict=False):
+        if there != computed:
+            return f"it says “{there.strip()}” where the tables give “{computed.strip()}”"
+    return "its markup is not the one its tables give"
