@@ -40,7 +40,12 @@ def carry_out(asked: dict[str, Any]) -> int:
             if asked["timeout_s"]:
                 door.client.client._http.timeout = httpx.Timeout(asked["timeout_s"])
             apply.apply(
-                run, door.client, plan, confirm=load.plan_hash(plan), patience=asked["patience_s"], between=door.between
+                run,
+                door.client,
+                plan,
+                confirm=load.plan_hash(plan),
+                patience=asked["patience_s"],
+                between=door.between,
             )
     except CrmbookError as stop:
         print(f"{type(stop).__name__}: {stop}", file=sys.stderr, flush=True)

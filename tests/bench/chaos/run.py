@@ -91,7 +91,9 @@ def main() -> int:
     asked.add_argument("--kills", type=int, default=200)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--capabilities", choices=[*worlds.CAPABILITIES, "all"], default="all")
-    asked.add_argument("--no-guards", action="store_true", help="loads that don't measure the tenant at each start")
+    asked.add_argument(
+        "--no-guards", action="store_true", help="loads that don't measure the tenant at each start"
+    )
     asked.add_argument("--keep", type=Path, help="work in this folder and leave it")
     given = asked.parse_args()
     folder = given.keep or Path(tempfile.mkdtemp(prefix="crmbook-chaos-"))
@@ -107,9 +109,7 @@ def main() -> int:
             switches=worlds.CAPABILITIES[name],
         )
         with Nursery(folder / "loads.log") as nursery:
-            bench = Bench(
-                world, nursery, folder, random.Random(given.seed), is_guarded=not given.no_guards
-            )
+            bench = Bench(world, nursery, folder, random.Random(given.seed), is_guarded=not given.no_guards)
             trials = tried(bench, kills=-(-given.kills // len(names)), a_load=25, server_kills=5)
         print(f"\n{world.name}, {world.edition}, {name}: {world.writes:,} writes, seed {given.seed},"
               f" {time.monotonic() - started:.0f} s\n\n{table(trials)}", flush=True)  # fmt: skip
