@@ -216,10 +216,12 @@ class Bulk:
         return [key for key in lacks if not agreement.is_link(key) and (row.module, key) not in self._odd]
 
     def _completed(self, row: Row) -> None:
-        """What the record lacks of its body, written by its id."""
+        """What the record lacks of its body, written by its id; the whole body where nothing of it was seen written."""
         before = row.record or {}
         lacks = [k for k in agreement.lacking(row.body, before) if (row.module, k) not in self._odd]
-        body = widened(agreement.part(row.body, lacks), before)
+        is_untouched = row.origin != "created" and not all(agreement.is_link(key) for key in lacks)
+        # What means the same is not lacking (an e-mail in other case), but was not written either.
+        body = widened(row.body if is_untouched else agreement.part(row.body, lacks), before)
         try:
             answer = self._client.update(row.module, int(before["id"]), body)
         except NotFound:
