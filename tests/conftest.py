@@ -79,6 +79,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 @pytest.fixture(scope="session")
+def mapped_customer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of customers with a small one whose mapping is proposed; tests copy it."""
+    import mapping_case
+
+    folder = tmp_path_factory.mktemp("mapped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRMBOOK_RUNS", str(folder))
+        mapping_case.mapped(mapping_case.new_run(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The small customer, walked from stage to stage by whoever needs it first: `journey.to("signed")`."""
     from customer_setup import Journey, scenario

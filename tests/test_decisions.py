@@ -1,13 +1,14 @@
 """decisions.csv: what is written is what is read, and every fault has its place."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from crmbook import csvfiles, decisions, tables
 from crmbook.errors import ConfigError
-from crmbook.phases import discovery, mapping, structure
+from crmbook.phases import decision_rows, discovery, mapping, structure
 from source_rows import attributes, companies, contacts, deals, stages
 
 DECLARED = attributes(("contact", "notes", "=Notes", "string"), ("contact", "plan", 'A "b", c', "string"))
@@ -32,8 +33,16 @@ OWNERS = pl.DataFrame(
 def path(tmp_path: Path) -> Path:
     """A file as the workbook writes it."""
     file = tmp_path / decisions.NAME
-    decisions.write(file, mapping=MAPPING, stages=STAGES, owners=OWNERS)
+    _write(file, STAGES, OWNERS)
     return file
+
+
+def _write(path: Path, stages_now: pl.DataFrame, owners: pl.DataFrame, **before: Any) -> None:
+    rows = decision_rows.rows(
+        mapping=MAPPING, stages=stages_now, owners=owners, choices=tables.CHOICES.empty(), history=pl.DataFrame(),
+        fields=FIELDS, before=before.get("before", {}),
+    )  # fmt: skip
+    decisions.write_csv(path, rows.to_dicts())
 
 
 def _edit(path: Path, old: str, new: str) -> None:
@@ -43,9 +52,7 @@ def _edit(path: Path, old: str, new: str) -> None:
 
 
 def _read(path: Path) -> decisions.Decisions:
-    found = decisions.read(path)
-    assert found is not None
-    return found
+    return decisions.parsed(decisions.read_csv(path))
 
 
 def test_what_is_written_is_read_back_exactly(path: Path) -> None:
@@ -54,11 +61,6 @@ def test_what_is_written_is_read_back_exactly(path: Path) -> None:
 
     assert MAPPING.equals(found.mapping)
     assert (0, 0) == (found.stages.height, found.owners.height)
-
-
-def test_no_file_is_no_decision(tmp_path: Path) -> None:
-    """The first run of a customer has none."""
-    assert decisions.read(tmp_path / decisions.NAME) is None
 
 
 def test_no_cell_starts_a_formula(path: Path) -> None:
@@ -83,12 +85,15 @@ def test_stages_and_owners_a_person_decided_come_back_and_keep_their_mark(path: 
     _edit(path, "user,,identity,proposed", "user,bob@a.example,identity,confirmed")
     found = _read(path)
 
-    assert [("1", "10", "Retail / Fresh", "changed")] == found.stages.rows()
-    assert [("2", "bob@a.example", "confirmed")] == found.owners.rows()
+    assert [("1", "10", "Retail", "Fresh", None)] == found.stages.rows()
+    assert [("2", "bob@a.example")] == found.owners.rows()
     moved = structure.stages_with_decisions(STAGES, found.stages)
     owners = structure.owners_with_decisions(OWNERS, found.owners)
-    decisions.write(path, mapping=MAPPING, stages=moved, owners=owners, before=found)
+    _write(path, moved, owners, before=found.kept)
     again = _read(path)
+    assert {("stage", "1/10"): ("changed", ""), ("owner", "2"): ("confirmed", "")} == {
+        key: kept for key, kept in again.kept.items() if key[0] in ("stage", "owner")
+    }
     assert (found.stages.rows(), found.owners.rows()) == (again.stages.rows(), again.owners.rows())
 
 
@@ -122,7 +127,7 @@ def test_a_spreadsheets_habits_do_no_harm(path: Path) -> None:
             id="module",
         ),
         pytest.param(
-            "contacts has no such field",
+            '"mail" is no field of contacts; expected cf_… or one of ',
             "contacts,email,email,proposed",
             "contacts,mail,email,changed",
             id="target",
@@ -141,13 +146,16 @@ def test_a_spreadsheets_habits_do_no_harm(path: Path) -> None:
         ),
         pytest.param("from 0 to 1", "email,email,proposed,1.0", "email,email,proposed,2", id="confidence"),
         pytest.param(
-            "expected a number", "email,email,proposed,1.0", "email,email,proposed,sure", id="not a number"
+            "a number from 0 to 1", "email,email,proposed,1.0", "email,email,proposed,sure", id="not a number"
         ),
         pytest.param(
             "a stage can't be skipped", "-New,round,proposed", "-New,round,skip", id="skipped stage"
         ),
         pytest.param(
             "expected <pipeline> / <stage>", "Sales / -New,round,proposed", "New,round,changed", id="stage"
+        ),
+        pytest.param(
+            "expected round, or a whole percent", "New,round,proposed", "New,120 %,changed", id="percent"
         ),
         pytest.param(
             "the e-mail of a Freshsales user",
@@ -166,10 +174,40 @@ def test_a_fault_names_file_line_column_and_what_was_expected(
     line = text[: text.index(new.strip())].count("\n") + 1
 
     with pytest.raises(ConfigError) as caught:
-        decisions.read(path)
+        _read(path)
 
     assert str(caught.value).startswith(f"decisions.csv line {line}, column ")
     assert message in str(caught.value)
+
+
+def test_a_percent_is_read_from_the_rule(path: Path) -> None:
+    """A stage keeps its place and gets another probability."""
+    _edit(path, "Sales / -New,round,proposed", "Sales / -New,40 %,changed")
+
+    assert [("1", "10", "Sales", "-New", 40)] == _read(path).stages.rows()
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stage"),
+    [("Sales", "New"), ("B2B / Export", "New / old"), ("/", "/"), ("a //", "// b"), ("a / / b", "c /"), ("a/b", "//")],
+)  # fmt: skip
+def test_pipeline_and_stage_share_a_cell_and_part_again(pipeline: str, stage: str) -> None:
+    """Whatever slashes their own names hold."""
+    assert (pipeline, stage) == decision_rows.stage_parts(decision_rows.stage_name(pipeline, stage))
+
+
+def test_up_to_ten_faults_are_told_at_once(path: Path) -> None:
+    """A person mends a file in one go; what is beyond ten is counted."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.count(",proposed,") + text.count(",skip,")
+    path.write_text(text.replace(",proposed,", ",maybe,").replace(",skip,", ",maybe,"), encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        _read(path)
+
+    told = str(caught.value)
+    assert 10 == told.count("column decision: expected one of")
+    assert told.endswith(f"; also {lines - 10} more")
 
 
 def test_two_rows_for_one_field_are_named_with_both_lines(path: Path) -> None:
@@ -177,8 +215,10 @@ def test_two_rows_for_one_field_are_named_with_both_lines(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines, lines[1]]), encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=rf"line {len(lines) + 1}, column source_field: .* as in line 2$"):
-        decisions.read(path)
+    with pytest.raises(
+        ConfigError, match=rf"line {len(lines) + 1}, column source_field: the same .* as in line 2; delete"
+    ):
+        _read(path)
 
 
 def test_two_decided_rows_cannot_share_a_target(path: Path) -> None:
@@ -187,7 +227,7 @@ def test_two_decided_rows_cannot_share_a_target(path: Path) -> None:
     _edit(path, 'cf_a_""b"",_c",text,proposed', 'cf_both",text,changed')
 
     with pytest.raises(ConfigError, match=r"column target_field: the same target as in line \d+"):
-        decisions.read(path)
+        _read(path)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +250,7 @@ def test_a_file_that_is_no_table_says_why(tmp_path: Path, message: str, content:
     path.write_bytes(content)
 
     with pytest.raises(ConfigError) as caught:
-        decisions.read(path)
+        _read(path)
 
     assert message in str(caught.value)
 

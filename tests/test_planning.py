@@ -8,7 +8,7 @@ import pytest
 
 from crmbook import csvfiles, decisions, tables
 from crmbook.errors import ConfigError
-from crmbook.phases import events, listing, mapping, planning, tagging
+from crmbook.phases import decision_rows, events, listing, mapping, planning, tagging
 from history_rows import events as occurrences
 from history_rows import types
 from source_rows import companies, contacts, deals, table
@@ -38,10 +38,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def _write(path: Path, plans: planning.Plans, before: decisions.Decisions | None = None) -> None:
-    decisions.write(
-        path, mapping=tables.MAPPING.empty(), stages=tables.STAGES.empty(), owners=tables.OWNERS.empty(),
-        history=planning.rows(plans), before=before,
+    rows = decision_rows.rows(
+        mapping=tables.MAPPING.empty(), stages=tables.STAGES.empty(), owners=tables.OWNERS.empty(),
+        choices=tables.CHOICES.empty(), history=planning.rows(plans), fields=tables.FIELDS.empty(),
+        before=before.kept if before else {},
     )  # fmt: skip
+    decisions.write_csv(path, rows.to_dicts())
 
 
 def _decide(path: Path, entity: str, field: str, target: str, decision: str = "changed") -> None:
@@ -53,9 +55,7 @@ def _decide(path: Path, entity: str, field: str, target: str, decision: str = "c
 
 
 def _read(path: Path) -> decisions.Decisions:
-    found = decisions.read(path)
-    assert found is not None
-    return found
+    return decisions.parsed(decisions.read_csv(path))
 
 
 def _after(path: Path) -> planning.Plans:
@@ -160,7 +160,7 @@ def test_a_fault_names_its_line(
     _decide(path, entity, field, target, decision)
 
     with pytest.raises(ConfigError, match=rf"decisions.csv line \d+, column .*{expected}"):
-        decisions.read(path)
+        _read(path)
 
 
 def test_rows_for_what_is_gone_have_no_effect(path: Path) -> None:

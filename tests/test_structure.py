@@ -120,22 +120,64 @@ def test_a_person_may_give_stages_another_place() -> None:
         {
             "pipeline_id": ["1", "1"],
             "stage_id": ["10", "11"],
-            "target": ["B2B / Export / New", "Retail / Quote"],
-        }
+            "target_pipeline": ["B2B / Export", "Retail"],
+            "target_stage": ["New", "Quote"],
+            "percent": [None, 35],
+        },
+        schema_overrides={"percent": pl.Int64},
     )
 
-    made = structure.stages_with_decisions(proposed, edited).select("target_pipeline", "target_stage").rows()
+    made = structure.stages_with_decisions(proposed, edited)
 
-    assert [("B2B / Export", "New"), ("Retail", "Quote")] == made
+    places = made.select("target_pipeline", "target_stage", "target_probability", "is_rounded").rows()
+    assert [("B2B / Export", "New", 10, False), ("Retail", "Quote", 35, True)] == places
 
 
 def test_open_and_closed_stages_cannot_share_a_place() -> None:
     """Every open deal of the one would be closed by the other."""
     proposed = structure.stages(SALES, _deals())
-    edited = pl.DataFrame({"pipeline_id": ["1"], "stage_id": ["10"], "target": ["Sales / Signed"]})
+    edited = _given(("10", "Signed", None))
 
     with pytest.raises(DataError, match="Sales / Signed would take open and closed stages"):
         structure.stages_with_decisions(proposed, edited)
+
+
+def _given(*rows: tuple[str, str, int | None]) -> pl.DataFrame:
+    """What a person gave stages of the pipeline Sales: id, target stage, percent."""
+    return pl.DataFrame(
+        [("1", stage_id, "Sales", target, percent) for stage_id, target, percent in rows],
+        schema={"pipeline_id": pl.String, "stage_id": pl.String, "target_pipeline": pl.String, "target_stage": pl.String,
+                "percent": pl.Int64},
+        orient="row",
+    )  # fmt: skip
+
+
+def test_a_percent_counts_for_every_stage_of_its_target() -> None:
+    """The target has one stage there, so it has one probability."""
+    proposed = structure.stages(stages(("10", "New", 10), ("11", "Newer", 20)), _deals())
+
+    made = structure.stages_with_decisions(proposed, _given(("11", "New", 30)))
+
+    assert [("New", 30), ("New", 30)] == made.select("target_stage", "target_probability").rows()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param([("10", "New", 10), ("11", "New", 20)], "is given 2 different probabilities", id="two"),
+        pytest.param([("12", "Signed", 90)], "is Closed Won, which has 100 %", id="closed"),
+    ],
+)
+def test_a_probability_nothing_can_have_is_refused(
+    given: list[tuple[str, str, int | None]], expected: str
+) -> None:
+    """A stage has one, and a closed one is settled."""
+    proposed = structure.stages(
+        stages(("10", "New", 10), ("11", "Newer", 20), ("12", "Signed", 100)), _deals()
+    )
+
+    with pytest.raises(DataError, match=expected):
+        structure.stages_with_decisions(proposed, _given(*given))
 
 
 AGENTS = pl.DataFrame(

@@ -230,6 +230,19 @@ def reassign_owners(say: Callable[[str], None], customer: str, run_id: str) -> d
 
 @main.command()
 @click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--yes", is_flag=True, help="Take it back; without, the plan is shown and nothing is changed.")
+@click.option("--forget", is_flag=True, help="Out of the recycle bin too, for good.")
+@_command
+def rollback(say: Callable[[str], None], customer: str, run_id: str, **given: bool) -> dict[str, Any]:
+    """Take back what a run wrote, as far as nobody touched it since."""
+    from crmbook import rollback as way_back
+
+    return way_back.rollback(customer, run_id, say, **given)
+
+
+@main.command()
+@click.argument("customer")
 @click.option("--run", "run_id", default="")
 @_command
 def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
@@ -302,9 +315,6 @@ def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
 _RUN = click.Option(["--run", "run_id"], required=True)
 _CUSTOMER = click.Argument(["customer"])
 _YES = click.Option(["--yes"], is_flag=True)
-_not_built(
-    "rollback", "Undo a run's writes.", _CUSTOMER, _RUN, _YES, click.Option(["--forget"], is_flag=True)
-)  # fmt: skip
 _not_built(
     "batch", "Run many customers side by side.", click.Argument(["customers"], nargs=-1, required=True),
     click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),

@@ -24,9 +24,14 @@ def write(
 ) -> None:
     """*rows* under *columns* at *path*; None is an empty cell."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([safe(row.get(column)) for column in columns] for row in rows)
+    # A carriage return alone ends a line for whoever reads, but is not quoted by whoever writes.
+    plain, quoted = (
+        csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    plain.writerow(columns)
+    for row in rows:
+        cells = [safe(row.get(column)) for column in columns]
+        (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     runs.write_text(path, text.getvalue(), mode=mode)
 

@@ -1,12 +1,14 @@
-"""decisions.csv: the mapping as a person edits it, and back.
+"""What a person decided: the rows of decisions.csv or mapping.xlsx, checked and taken apart.
 
-In and out: the mapping, the stages, the owners and what carries the history as rows of one file, columns as the
-contract names them. A stage is a row `stage` whose target is `<pipeline> / <stage>`, an owner a row `owner`
-whose target is the e-mail of a Freshsales user; that makes the file personal, and it is written 0600. Rows
-`activity_type` and `event` name a carrier, `tag` a mode, `list` the list's name. Every fault names file, line,
-column and what was expected.
+In: rows with the place each stands at. Out: what they decide, table by table. A stage is a row `stage` whose target
+is `<pipeline> / <stage>`, an owner a row `owner` whose target is the e-mail of a Freshsales user (so the files are
+personal, and written 0600), a choice a row `choice` named `<entity>.<field>:<value>`. Rows `activity_type` and
+`event` name a carrier, `tag` a mode, `list` the list's name. Every fault names its place and what was expected; up
+to ten are told at once.
 """
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,244 +16,239 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import clean, csvfiles, tables
-from crmbook.phases import planning
-from crmbook.phases.mapping import DECISIONS, PERSONS
+from crmbook.errors import ConfigError
+from crmbook.phases import choice_map, decision_rows, marks, planning
+from crmbook.phases.decision_rows import OWNER, STAGE
 from crmbook.phases.standard_map import MODULES
 
-COLUMNS: Final = (
-    "entity", "source_field", "target_entity", "target_field", "rule", "decision", "confidence", "reason", "note",
-)  # fmt: skip
+COLUMNS: Final = decision_rows.COLUMNS
 NAME: Final = "decisions.csv"
-_STAGE: Final = {"target_entity": "deal_stage", "rule": "round"}
-_OWNER: Final = {"target_entity": "user", "rule": "identity"}
+ENTITIES: Final = (*MODULES, choice_map.ENTITY, STAGE, OWNER, *planning.ENTITIES)
+MOST_FAULTS: Final = 10
 _TARGETS: Final = {
     "contact": frozenset(tables.CONTACTS.columns),
     "company": frozenset(tables.ACCOUNTS.columns),
     "deal": frozenset(tables.DEALS.columns),
 }
+_PERCENT: Final = re.compile(r"(100|\d{1,2}) ?%")
+_STAGES: Final = {
+    **dict.fromkeys(("pipeline_id", "stage_id", "target_pipeline", "target_stage"), pl.String),
+    "percent": pl.Int64,
+}
+_OWNERS: Final = dict.fromkeys(("agent_id", "email"), pl.String)
 
-_STAGES: Final = dict.fromkeys(("pipeline_id", "stage_id", "target", "decision"), pl.String)
-_OWNERS: Final = dict.fromkeys(("agent_id", "email", "decision"), pl.String)
 
-Line = tuple[int, dict[str, str]]
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands: `file` with what follows its name, `where` in it; `names` of columns called otherwise."""
+
+    file: str
+    where: str
+    names: dict[str, str] = field(default_factory=dict)
+
+    def fault(self, column: str, problem: str) -> str:
+        return f"{self.file} {self.where}, column {self.names.get(column, column)}: {problem}"
+
+
+Row = tuple[Place, dict[str, str]]
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Decisions:
     """
-    What stands in the file: `mapping` as `tables.MAPPING`; `stages` (pipeline_id, stage_id, target,
-    decision), `owners` (agent_id, email, decision) and `history` (`planning.DECIDED`) hold only the rows a
-    person decided.
+    What stands in the rows: `mapping` as `tables.MAPPING` (every field); `stages` (`_STAGES`), `owners` (agent_id,
+    email), `choices` and `history` (`planning.DECIDED`) hold only what a person decided or has to decide anew;
+    `kept` is the decision and the note of all rows but proposals without a note.
     """
 
     mapping: pl.DataFrame
     stages: pl.DataFrame
     owners: pl.DataFrame
-    history: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=planning.DECIDED))
+    choices: pl.DataFrame
+    history: pl.DataFrame
+    kept: dict[Key, tuple[str, str]] = field(default_factory=dict)
 
 
-def write(
-    path: Path,
-    *,
-    mapping: pl.DataFrame,
-    stages: pl.DataFrame,
-    owners: pl.DataFrame,
-    history: pl.DataFrame | None = None,
-    before: Decisions | None = None,
-) -> None:
-    """
-    The tables as rows at *path*; *history* are the rows of `planning.rows`.
+def standard_targets(entity: str) -> list[str]:
+    """The standard fields of the target that a person may name for a field of *entity*."""
+    return sorted(t for t in _TARGETS[entity] if not t.endswith("_id") and t != "source_id")
 
-    What a person decided in *before* beside fields keeps that mark.
-    """
-    marked = _marked(before)
-    rows: list[dict[str, Any]] = mapping.to_dicts()
-    rows += [
-        {
-            "entity": "stage",
-            "source_field": f"{r['pipeline_id']}/{r['stage_id']}",
-            **_STAGE,
-            "target_field": f"{r['target_pipeline']} / {r['target_stage']}",
-            "decision": marked.get(("stage", f"{r['pipeline_id']}/{r['stage_id']}"), "proposed"),
-            "confidence": 1.0,
-            "reason": "added: deals are closed in an open stage"
-            if r["is_added"]
-            else f"{r['deals']:,} deals",
-            "note": "",
-        }
-        for r in stages.sort("pipeline_id", "target_position").iter_rows(named=True)
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of decisions.csv, trimmed as the workbook's are; ConfigError where it is no such table."""
+    return [
+        (Place(path.name, f"line {line}"), {column: text.strip() for column, text in row.items()})
+        for line, row in csvfiles.read(path, COLUMNS)
     ]
-    rows += [
-        {
-            "entity": "owner",
-            "source_field": r["agent_id"],
-            **_OWNER,
-            "target_field": r["email"] or "",
-            "decision": marked.get(("owner", r["agent_id"]), "proposed"),
-            "confidence": 1.0 if r["email"] else 0.0,
-            "reason": f"same e-mail; owns {r['records']:,} records"
-            if r["email"]
-            else "no e-mail known; the admin owns the records",
-            "note": "",
-        }
-        for r in owners.iter_rows(named=True)
-    ]
-    rows += [
-        {
-            **r,
-            "decision": marked.get((r["entity"], r["source_field"]), "proposed"),
-            "confidence": 1.0,
-            "note": "",
-        }
-        for r in ([] if history is None else history.iter_rows(named=True))
-    ]
+
+
+def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     csvfiles.write(path, COLUMNS, rows)
 
 
-def read(path: Path) -> Decisions | None:
+def parsed(rows: list[Row]) -> Decisions:
     """
-    The decisions in the file, None where there is none.
+    What *rows* decide.
 
     Raises:
-        ConfigError: a row that can't be what its column says, or two rows for the same thing.
+        ConfigError: rows that can't be what their columns say, or two for the same thing; each with its place.
     """
-    if not path.is_file():
-        return None
-    lines = csvfiles.read(path, COLUMNS)
-    _check_unique(path.name, lines)
-    for line, row in lines:
-        _check_row(path.name, line, row)
-    fields = [line for line in lines if line[1]["entity"] in MODULES]
-    _check_targets(path.name, fields)
-    mapping = pl.DataFrame([_mapping_row(path.name, *line) for line in fields], schema=tables.MAPPING.columns)
-    decided = [line for line in lines if line[1]["decision"] in PERSONS]
-    stages = [_stage_row(path.name, *line) for line in decided if line[1]["entity"] == "stage"]
-    owners = [_owner_row(path.name, *line) for line in decided if line[1]["entity"] == "owner"]
-    history = [
-        {column: row[column] for column in planning.DECIDED}
-        for _, row in decided
-        if row["entity"] in planning.ENTITIES
+    refuse([*_repeats(rows), *(fault for row in rows for fault in _faults(*row)), *_shared(rows)])
+    fields = [
+        {**row, "confidence": float(row["confidence"].replace(",", ".")) if row["confidence"] else None}
+        for _, row in rows if row["entity"] in MODULES
+    ]  # fmt: skip
+    mapping = pl.DataFrame(fields, schema=tables.MAPPING.columns)
+    decided = [row for _, row in rows if is_kept(row)]
+    others: list[dict[str, str]] = [
+        {column: row[column] for column in planning.DECIDED} for row in decided
+        if row["entity"] in planning.ENTITIES or row["entity"] == choice_map.ENTITY
+    ]  # fmt: skip
+    history = pl.DataFrame(others, schema=planning.DECIDED)
+    is_choice = pl.col("entity") == choice_map.ENTITY
+    owners = [
+        {"agent_id": row["source_field"], "email": row["target_field"]}
+        for row in decided
+        if row["entity"] == OWNER
     ]
     return Decisions(
         tables.conform(mapping, tables.MAPPING),
-        pl.DataFrame(stages, schema=_STAGES),
+        pl.DataFrame([_stage(row) for row in decided if row["entity"] == STAGE], schema=_STAGES),
         pl.DataFrame(owners, schema=_OWNERS),
-        pl.DataFrame(history, schema=planning.DECIDED),
-    )
+        history.filter(is_choice),
+        history.filter(~is_choice),
+        {
+            (row["entity"], row["source_field"]): (row["decision"], row["note"])
+            for _, row in rows if is_kept(row) or row["note"]
+        },
+    )  # fmt: skip
 
 
-def _marked(before: Decisions | None) -> dict[tuple[str, str], str]:
-    if before is None:
-        return {}
-    stages = before.stages.select("pipeline_id", "stage_id", "decision").iter_rows()
-    owners = before.owners.select("agent_id", "decision").iter_rows()
-    marks = {("stage", f"{pipeline}/{stage}"): decision for pipeline, stage, decision in stages}
-    marks |= {("owner", agent): decision for agent, decision in owners}
-    others = before.history.select("entity", "source_field", "decision").iter_rows()
-    return marks | {(entity, field): decision for entity, field, decision in others}
+def is_kept(row: dict[str, str]) -> bool:
+    """Whether a person decided the row, or has to decide it anew; as `marks.is_kept`."""
+    reopened = row["decision"] == marks.PROPOSED and row["note"].startswith(marks.REOPENED)
+    return row["decision"] in marks.PERSONS or reopened
 
 
-def _check_unique(name: str, lines: list[Line]) -> None:
-    seen: dict[tuple[str, str], int] = {}
-    for line, row in lines:
+def refuse(faults: list[str]) -> None:
+    """Raises ConfigError with the first ten of *faults*, if there are any."""
+    if faults:
+        more = [f"{len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        raise ConfigError("; also ".join([*faults[:MOST_FAULTS], *more]))
+
+
+def _repeats(rows: list[Row]) -> Iterator[str]:
+    seen: dict[Key, str] = {}
+    for place, row in rows:
         key = (row["entity"], row["source_field"])
         if key in seen:
-            raise csvfiles.fault(
-                name, line, "source_field", f"the same {key[0]} field as in line {seen[key]}"
+            yield place.fault(
+                "source_field", f"the same {key[0]} as in {seen[key]}; delete one of the two rows"
             )
-        seen[key] = line
+        seen.setdefault(key, place.where)
 
 
-def _check_row(name: str, line: int, row: dict[str, str]) -> None:
-    entities = (*MODULES, "stage", "owner", *planning.ENTITIES)
-    if row["entity"] not in entities:
-        raise csvfiles.fault(name, line, "entity", f"expected one of {', '.join(entities)}")
-    if row["decision"] not in DECISIONS:
-        raise csvfiles.fault(name, line, "decision", f"expected one of {', '.join(DECISIONS)}")
-    if row["entity"] in MODULES:
-        _check_field(name, line, row)
-    elif row["entity"] in planning.ENTITIES:
-        _check_history(name, line, row)
-    elif row["decision"] == "skip":
-        raise csvfiles.fault(
-            name, line, "decision", f"a {row['entity']} can't be skipped; expected confirmed or changed"
-        )
+def _faults(place: Place, row: dict[str, str]) -> Iterator[str]:
+    entity = row["entity"]
+    if entity not in ENTITIES:
+        yield place.fault("entity", f"expected one of {', '.join(ENTITIES)}")
+        return
+    if row["decision"] not in marks.DECISIONS:
+        yield place.fault("decision", f"expected one of {', '.join(marks.DECISIONS)}")
+    if not _is_share(row["confidence"]):
+        yield place.fault("confidence", "expected a number from 0 to 1")
+    if entity in MODULES:
+        yield from _field_faults(place, row)
+    elif entity in planning.ENTITIES or entity == choice_map.ENTITY:
+        yield from _carrier_faults(place, row)
+    elif row["decision"] == marks.SKIP:
+        yield place.fault("decision", f"a {entity} can't be skipped; expected confirmed or changed")
+    elif is_kept(row):
+        yield from _stage_faults(place, row) if entity == STAGE else _owner_faults(place, row)
 
 
-def _check_field(name: str, line: int, row: dict[str, str]) -> None:
+def _field_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
     module = MODULES[row["entity"]]
     if row["target_entity"] != module:
-        raise csvfiles.fault(name, line, "target_entity", f"expected {module}")
+        yield place.fault("target_entity", f"expected {module}")
     if row["rule"] not in clean.RULES:
-        raise csvfiles.fault(name, line, "rule", f"expected one of {', '.join(clean.RULES)}")
+        yield place.fault("rule", f"expected one of {', '.join(clean.RULES)}")
+        return
     target = row["target_field"]
-    if row["decision"] in PERSONS[:2] and not target:
-        raise csvfiles.fault(
-            name, line, "target_field", "is empty; name a target or set the decision to skip"
-        )
-    if row["rule"] == "identity" or not target or row["decision"] == "skip":
+    if row["decision"] in marks.PERSONS and row["decision"] != marks.SKIP and not target:
+        yield place.fault("target_field", "is empty; name a target or set the decision to skip")
+    if row["rule"] == "identity" or not target or row["decision"] == marks.SKIP:
         return
     if target.startswith("cf_"):
         if target != target.lower() or target == "cf_" or any(c.isspace() for c in target):
-            raise csvfiles.fault(
-                name, line, "target_field", "expected cf_ and lower-case words without blanks"
-            )
+            yield place.fault("target_field", "expected cf_ and lower-case words without blanks")
     elif target not in _TARGETS[row["entity"]]:
-        known = ", ".join(
-            sorted(t for t in _TARGETS[row["entity"]] if not t.endswith("_id") and t != "source_id")
-        )
-        raise csvfiles.fault(
-            name, line, "target_field", f"{module} has no such field; expected cf_… or one of {known}"
+        known = ", ".join(standard_targets(row["entity"]))
+        told = target if len(target) <= 40 else f"{target[:40]}…"
+        yield place.fault(
+            "target_field", f'"{told}" is no field of {module}; expected cf_… or one of {known}'
         )
 
 
-def _check_history(name: str, line: int, row: dict[str, str]) -> None:
-    targets, may_skip = planning.ENTITIES[row["entity"]]
-    if row["decision"] == "skip":
+def _carrier_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
+    targets, may_skip = planning.ENTITIES.get(row["entity"], (None, True))
+    if row["decision"] == marks.SKIP:
         if not may_skip:
-            raise csvfiles.fault(
-                name, line, "decision", "tags are left behind by the row `tags` of the entity; expected confirmed"
-                " or changed",
-            )  # fmt: skip
-    elif row["decision"] in PERSONS and not row["target_field"].strip():
-        raise csvfiles.fault(
-            name, line, "target_field", "is empty; name a target or set the decision to skip"
-        )
-    elif row["decision"] in PERSONS and targets and row["target_field"] not in targets:
-        raise csvfiles.fault(name, line, "target_field", f"expected one of {', '.join(targets)}")
+            yield place.fault(
+                "decision",
+                "tags are left behind by the row `tags` of the entity; expected confirmed or changed",
+            )
+    elif not is_kept(row):
+        return
+    elif not row["target_field"].strip():
+        yield place.fault("target_field", "is empty; name a target or set the decision to skip")
+    elif targets and row["target_field"] not in targets:
+        yield place.fault("target_field", f"expected one of {', '.join(targets)}")
 
 
-def _check_targets(name: str, lines: list[Line]) -> None:
-    taken: dict[tuple[str, str], int] = {}
-    for line, row in lines:
-        if row["decision"] not in ("confirmed", "changed") or row["rule"] == "identity":
-            continue
-        key = (row["entity"], row["target_field"])
-        if key in taken:
-            raise csvfiles.fault(name, line, "target_field", f"the same target as in line {taken[key]}")
-        taken[key] = line
+def _stage_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
+    if not all(row["source_field"].partition("/")[::2]):
+        yield place.fault("source_field", "expected <pipeline id>/<stage id>")
+    if not all(decision_rows.stage_parts(row["target_field"])):
+        yield place.fault("target_field", "expected <pipeline> / <stage>")
+    if row["rule"] != decision_rows.ROUND and not _PERCENT.fullmatch(row["rule"]):
+        yield place.fault("rule", "expected round, or a whole percent such as 40 %")
 
 
-def _mapping_row(name: str, line: int, row: dict[str, str]) -> dict[str, Any]:
-    confidence = csvfiles.number(name, line, "confidence", row["confidence"], float)
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise csvfiles.fault(name, line, "confidence", "expected a number from 0 to 1")
-    return {**row, "confidence": confidence}
-
-
-def _stage_row(name: str, line: int, row: dict[str, str]) -> dict[str, str]:
-    pipeline_id, _, stage_id = row["source_field"].partition("/")
-    pipeline, separator, stage = row["target_field"].partition(" / ")
-    if not (pipeline_id and stage_id):
-        raise csvfiles.fault(name, line, "source_field", "expected <pipeline id>/<stage id>")
-    if not (separator and pipeline.strip() and stage.strip()):
-        raise csvfiles.fault(name, line, "target_field", "expected <pipeline> / <stage>")
-    ids = {"pipeline_id": pipeline_id, "stage_id": stage_id}
-    return {**ids, "target": row["target_field"], "decision": row["decision"]}
-
-
-def _owner_row(name: str, line: int, row: dict[str, str]) -> dict[str, str]:
+def _owner_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
     email = row["target_field"]
     if email.count("@") != 1 or any(c.isspace() for c in email):
-        raise csvfiles.fault(name, line, "target_field", "expected the e-mail of a Freshsales user")
-    return {"agent_id": row["source_field"], "email": email, "decision": row["decision"]}
+        yield place.fault("target_field", "expected the e-mail of a Freshsales user")
+
+
+def _shared(rows: list[Row]) -> Iterator[str]:
+    taken: dict[Key, str] = {}
+    for place, row in rows:
+        if (
+            row["entity"] not in MODULES
+            or row["decision"] not in ("confirmed", "changed")
+            or row["rule"] == "identity"
+        ):
+            continue
+        key = (row["entity"], row["target_field"])
+        if key in taken and key[1]:
+            yield place.fault("target_field", f"the same target as in {taken[key]}")
+        taken.setdefault(key, place.where)
+
+
+def _stage(row: dict[str, str]) -> dict[str, Any]:
+    pipeline_id, _, stage_id = row["source_field"].partition("/")
+    pipeline, stage = decision_rows.stage_parts(row["target_field"])
+    percent = _PERCENT.fullmatch(row["rule"])
+    return {
+        "pipeline_id": pipeline_id, "stage_id": stage_id, "target_pipeline": pipeline, "target_stage": stage,
+        "percent": int(percent[1]) if percent else None,
+    }  # fmt: skip
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return not text or 0 <= float(text.replace(",", ".")) <= 1
+    except ValueError:
+        return False

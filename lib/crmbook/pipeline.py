@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, report, runner, runs
+from crmbook import archive, config, gates, map_history, report, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -49,6 +49,7 @@ def run(
     names = _asked(only, first, last)
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(customer, env, run_id, sample)
+    runs.refuse_rolled_back(record)
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
     try:
@@ -85,6 +86,8 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
         raise UsageError(
             f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
         )
+    if what == "mapping":
+        map_history.refuse_open(record)
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
@@ -153,7 +156,11 @@ def _opened(customer: str, env: config.Env, run_id: str, sample: int | None) -> 
         if not record.exists():
             return runs.create(customer, env, parameters={"sample": sample or 0}, run_id=run_id)
     else:
-        unfinished = [r for r in runs.all_runs(customer) if r.get()["env"] == env and not _is_finished(r)]
+        unfinished = [
+            r
+            for r in runs.all_runs(customer)
+            if r.get()["env"] == env and not _is_finished(r) and not runs.rolled_back(r)
+        ]
         if not unfinished:
             return runs.create(customer, env, parameters={"sample": sample or 0})
         record = unfinished[-1]
@@ -215,7 +222,7 @@ def _check_approval(record: runs.Record, customer: config.Customer, phase: str, 
     if record.approved(what, offer["hash"]):
         return
     if approver:
-        record.approve(what, by=approver, digest=offer["hash"])
+        record.approve(what, by=approver, digest=offer["hash"], note=map_history.accepted(record, what))
         return
     raise runs.waiting_for(what, customer.key, record.folder.name, offer["hash"], offer["summary"])
 
@@ -242,7 +249,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
     known = runner.declared(phase)
     base = {"customer": content["customer"], "run_id": content["run_id"], **content["parameters"]}
     parameters = {**{k: v for k, v in base.items() if k in known}, **values}
-    with _bar(phase) as watch:
+    with bar(phase) as watch:
         try:
             runner.run_phase(record, phase, parameters, watch=watch)
         except CrmbookError:
@@ -252,10 +259,12 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
             archive.seal_phase(record, phase)
             archive.seal(record)
     say(f"{phase} passed")
+    for line in map_history.read_from(record) if phase == map_history.PHASE else []:
+        say(line)
 
 
 @contextmanager
-def _bar(phase: str) -> Iterator[runner.Watch | None]:
+def bar(phase: str) -> Iterator[runner.Watch | None]:
     """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None

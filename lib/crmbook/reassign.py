@@ -61,6 +61,7 @@ def reassign(customer: str, run_id: str, say: Callable[[str], None]) -> dict[str
 
 def _opened(customer: str, run_id: str) -> Run:
     record = runs.Record(runs.root() / customer / run_id)
+    runs.refuse_rolled_back(record)
     settled = config.read(runs.root() / customer / "customer.toml")
     return Run(record, "reassign", settled, record.get()["env"], {})
 

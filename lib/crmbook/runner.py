@@ -26,7 +26,7 @@ from crmbook import errors, report, runs
 from crmbook.errors import CrmbookError, ParameterError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
-_CARRIED: Final = ("decisions.csv", "mapping.xlsx", "automations.csv")
+_CARRIED: Final = ("decisions.csv", "mapping.xlsx", ".written.json", "automations.csv")
 _TYPES: Final = {"str": str, "int": int, "float": float, "bool": bool}
 
 

@@ -14,11 +14,9 @@ import polars as pl
 
 from crmbook import clean, parse, tables
 from crmbook.errors import DataError
-from crmbook.phases import matching
+from crmbook.phases import marks, matching
 from crmbook.phases.standard_map import DEAL_STATUSES, MODULES, ORIGINAL_ID
 
-PERSONS: Final = ("confirmed", "changed", "skip")
-DECISIONS: Final = ("proposed", *PERSONS)
 _EFFECTIVE: Final = {
     "mapping": ("entity", "source_field", "target_entity", "target_field", "rule"),
     "stages": ("pipeline_id", "stage_id", "target_pipeline", "target_stage", "target_position",
@@ -48,11 +46,11 @@ def propose(fields: pl.DataFrame) -> pl.DataFrame:
 
 def with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
     """
-    *proposed* with the rows of *edited* that a person decided: confirmed, changed or skip.
+    *proposed* with the rows of *edited* that a person decided (confirmed, changed or skip) or has to decide anew.
 
     A row still marked `proposed` counts as changed where target or rule differ from a proposal whose reason
     is the same: somebody edited it and left the mark alone. Rows for fields that no longer exist are dropped.
-    A proposal whose custom field a person gave to another field is numbered.
+    A proposal whose custom field a person gave to another field is numbered; a note on a proposal stays.
 
     Raises:
         DataError: a person gave two fields of one entity the same target.
@@ -70,14 +68,27 @@ def with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame
         & (pl.col("note") == "")
     )
     mark = pl.when(silent).then(pl.lit("changed")).otherwise("decision")
-    decided = theirs.with_columns(decision=mark).filter(pl.col("decision").is_in(PERSONS) & ~left)
+    decided = theirs.with_columns(decision=mark).filter(marks.is_kept() & ~left)
     decided = decided.with_columns(
         target_entity=pl.col("target_entity_proposed"),
         target_field=pl.when(pl.col("decision") == "skip").then(pl.lit("")).otherwise("target_field"),
     ).select(proposed.columns)
     _refuse_shared(decided)
     rest = _out_of_the_way(proposed.join(decided, on=key, how="anti"), decided)
-    return tables.conform(pl.concat([decided, rest]), tables.MAPPING)
+    return tables.conform(pl.concat([decided, _noted(rest, edited)]), tables.MAPPING)
+
+
+def _noted(proposals: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
+    """*proposals* with the notes a person wrote beside them."""
+    said = edited.filter(pl.col("decision") == marks.PROPOSED, pl.col("note") != "")
+    joined = proposals.join(
+        said.select("entity", "source_field", said="note"), on=["entity", "source_field"], how="left",
+        maintain_order="left",
+    )  # fmt: skip
+    is_free = pl.col("decision") == marks.PROPOSED
+    return joined.with_columns(
+        note=pl.when(is_free).then(pl.coalesce("said", "note")).otherwise("note")
+    ).drop("said")
 
 
 def custom_fields(
@@ -177,8 +188,9 @@ def effective_hash(
     """
     The sha256 of every decision that changes what is written; the same for any order of rows.
 
-    *history* has the effective columns of the other plans by name (`planning.Plans.effective`). Confidence, reasons, notes and counts have no say, nor has who decided: a confirmed proposal hashes as
-    the proposal did.
+    *history* has the effective columns of the other plans by name (`planning.Plans.effective`, and others; a frame
+    without rows does not count). Confidence, reasons, notes and counts have no say, nor has who decided: a
+    confirmed proposal hashes as the proposal did.
     """
     frames = {
         "mapping": _carried(mapping),
@@ -188,7 +200,8 @@ def effective_hash(
     content = {
         name: frame.select(_EFFECTIVE[name]).sort(_EFFECTIVE[name]).rows() for name, frame in frames.items()
     }
-    content |= {name: frame.sort(frame.columns).rows() for name, frame in (history or {}).items()}
+    parts = {name: frame for name, frame in (history or {}).items() if frame.height}
+    content |= {name: frame.sort(frame.columns).rows() for name, frame in parts.items()}
     return hashlib.sha256(json.dumps(content, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 

@@ -67,15 +67,19 @@ def with_decisions(planned: Plans, edited: pl.DataFrame, taken: pl.DataFrame) ->
 
 
 def rows(planned: Plans) -> pl.DataFrame:
-    """Every activity type, event, module's tags and list as a row of decisions.csv; a skip has a blank target."""
+    """
+    Every activity type, event, module's tags and list as a row of decisions.csv; a skip has a blank target.
+
+    `records` is null for tags, which the plan does not count by record.
+    """
     counted = pl.format("{} records; {}", "records", "reason")
     named = pl.concat_str(pl.col("name"), counted, separator=": ", ignore_nulls=True)
     entity_of = {module: entity for entity, module in MODULES.items()}
     members = pl.format("{} “{}”, {} members", "kind", "name", "members")
     renamed = pl.when("is_renamed").then(pl.lit("; renamed, another list has the name or it had none"))
     parts = [
-        _rows(_blank(planned.activity_types), ACTIVITY_TYPE, "activity_type_id", "carrier", named),
-        _rows(_blank(planned.event_types), EVENT, "event", "carrier", counted),
+        _rows(_blank(planned.activity_types), ACTIVITY_TYPE, "activity_type_id", "carrier", named, "records"),
+        _rows(_blank(planned.event_types), EVENT, "event", "carrier", counted, "records"),
         _rows(
             planned.tag_plan.with_columns(
                 entity=pl.col("module").replace_strict(entity_of, return_dtype=pl.String)
@@ -85,7 +89,14 @@ def rows(planned: Plans) -> pl.DataFrame:
             "mode",
             pl.col("reason"),
         ),
-        _rows(planned.list_plan, LIST, "list_key", "target_name", members + renamed.otherwise(pl.lit(""))),
+        _rows(
+            planned.list_plan,
+            LIST,
+            "list_key",
+            "target_name",
+            members + renamed.otherwise(pl.lit("")),
+            "members",
+        ),
     ]
     return pl.concat(parts)
 
@@ -94,7 +105,10 @@ def _blank(plan: pl.DataFrame) -> pl.DataFrame:
     return plan.with_columns(pl.col("carrier").replace(carriers.SKIP, ""))
 
 
-def _rows(plan: pl.DataFrame, entity: str, field: str, target: str, reason: pl.Expr) -> pl.DataFrame:
+def _rows(
+    plan: pl.DataFrame, entity: str, field: str, target: str, reason: pl.Expr, records: str = ""
+) -> pl.DataFrame:
+    counted = pl.col(records) if records else pl.lit(None)
     return plan.select(
         entity=pl.lit(entity),
         source_field=field,
@@ -102,4 +116,5 @@ def _rows(plan: pl.DataFrame, entity: str, field: str, target: str, reason: pl.E
         target_field=target,
         rule=pl.lit("identity"),
         reason=reason,
-    ).cast(pl.String)
+        records=counted.cast(pl.Int64),
+    ).cast({"source_field": pl.String, "target_field": pl.String, "reason": pl.String})

@@ -13,6 +13,7 @@ from crmbook import tables
 from crmbook.errors import DataError
 
 WON, LOST = 2, 3
+_FIXED: Final = {"Closed Won": 100, "Closed Lost": 0}
 _LOST_WORDS: Final = r"(?i)\b(lost|przegran\w*|utracon\w*|verloren|perdid\w*|perdu\w*)\b"
 
 
@@ -55,31 +56,51 @@ def owners(agents: pl.DataFrame, *records: pl.DataFrame) -> pl.DataFrame:
 
 def stages_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
     """
-    *proposed* with the places a person gave: *edited* has pipeline_id, stage_id and target, which reads
-    `<pipeline> / <stage>`; a pipeline whose own name holds that separator can't be given anew.
+    *proposed* with the places and probabilities a person gave.
+
+    *edited* has pipeline_id, stage_id, target_pipeline, target_stage and percent, null where the source's own
+    probability is rounded. A percent counts for every stage that shares the target.
 
     Raises:
-        DataError: an open and a closed stage, or stages closed in different ways, now share a target.
+        DataError: an open and a closed stage, or stages closed in different ways, now share a target; or a
+            target would have two probabilities, or one that its type doesn't allow.
     """
     key = ["pipeline_id", "stage_id"]
-    parts = pl.col("target").str.splitn(" / ", 2)
-    given = edited.select(
-        *key, "target", pipe=parts.struct[0].str.strip_chars(), name=parts.struct[1].str.strip_chars()
+    place = ["target_pipeline", "target_stage"]
+    given = edited.select(*key, "percent", *(pl.col(c).alias(f"{c}_given") for c in place))
+    joined = proposed.join(given, on=key, how="left", maintain_order="left")
+    moved = joined.with_columns(pl.coalesce(f"{c}_given", c).alias(c) for c in place)
+    together = moved.group_by(place, maintain_order=True).agg(
+        types=pl.col("forecast_type").n_unique(),
+        forecast_type=pl.col("forecast_type").first(),
+        percents=pl.col("percent").drop_nulls().unique().sort(),
     )
-    joined = proposed.join(given, on=key, how="left")
-    moved = pl.col("target").is_not_null() & (
-        pl.col("target") != pl.concat_str("target_pipeline", "target_stage", separator=" / ")
+    _refuse_stages(together)
+    made = (
+        moved.drop("percent", *(f"{c}_given" for c in place))
+        .join(
+            together.select(*place, percent=pl.col("percents").list.first()), on=place, maintain_order="left"
+        )
+        .with_columns(target_probability=pl.coalesce("percent", "target_probability"))
+        .drop("percent")
     )
-    made = joined.with_columns(
-        target_pipeline=pl.when(moved).then("pipe").otherwise("target_pipeline"),
-        target_stage=pl.when(moved).then("name").otherwise("target_stage"),
-    ).drop("target", "pipe", "name")
-    mixed = made.group_by("target_pipeline", "target_stage").agg(
-        pl.col("forecast_type").n_unique().alias("types")
-    )
-    for pipeline, stage, _ in mixed.filter(pl.col("types") > 1).sort("target_pipeline").iter_rows():
-        raise DataError(f"decisions: {pipeline} / {stage} would take open and closed stages; keep them apart")
-    return tables.conform(made, tables.STAGES)
+    is_rounded = (pl.col("probability") != pl.col("target_probability")).fill_null(value=False)
+    return tables.conform(made.with_columns(is_rounded=is_rounded), tables.STAGES)
+
+
+def _refuse_stages(together: pl.DataFrame) -> None:
+    """DataError for the first target (one a row) that can't be made as it was decided."""
+    for row in together.sort("target_pipeline", "target_stage").iter_rows(named=True):
+        where = f"decisions: {row['target_pipeline']} / {row['target_stage']}"
+        if row["types"] > 1:
+            raise DataError(f"{where} would take open and closed stages; keep them apart")
+        if len(row["percents"]) > 1:
+            raise DataError(f"{where} is given {len(row['percents'])} different probabilities; give it one")
+        fixed = _FIXED.get(row["forecast_type"])
+        if row["percents"] and fixed is not None and row["percents"] != [fixed]:
+            raise DataError(
+                f"{where} is {row['forecast_type']}, which has {fixed} %; leave its probability alone"
+            )
 
 
 def owners_with_decisions(proposed: pl.DataFrame, edited: pl.DataFrame) -> pl.DataFrame:
