@@ -350,6 +350,15 @@ def test_what_changed_since_the_approved_map_is_told_with_its_records(record: ru
     assert again.read("mapping_changes").height == 5
 
 
+def test_the_maps_that_were_offered_are_the_owners_alone(record: runs.Record) -> None:
+    """They hold addresses and choices, folders included."""
+    folder = record.folder / "02_mapping" / "data" / "maps"
+    found = {path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")] if path.is_dir()}
+
+    assert {0o700} == found
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in folder.rglob("*.parquet")}
+
+
 def test_the_first_map_differs_from_none(record: runs.Record) -> None:
     """Nothing was approved before it, and nothing is told."""
     state = desk.status(case.CUSTOMER, "", lambda _: None)["runs"][0]
