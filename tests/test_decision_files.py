@@ -99,6 +99,11 @@ def test_a_file_only_opened_and_saved_does_not_win(record: runs.Record) -> None:
     assert case.cells(found.decisions.mapping, "source_field", "target_field")["p_seats"] == "cf_places"
 
 
+def test_files_nobody_touched_count_as_unchanged(record: runs.Record) -> None:
+    """Although the workbook is written again once the losses are counted."""
+    assert case.read(record).told == "decisions read from decisions.csv"
+
+
 def test_a_broken_file_counts_as_changed_where_it_is_the_last(record: runs.Record) -> None:
     """An older good edit is not taken in its place in silence."""
     _edit_csv(record)
@@ -348,6 +353,15 @@ def test_what_changed_since_the_approved_map_is_told_with_its_records(record: ru
     _approved(record)
     again = case.mapped(record)
     assert again.read("mapping_changes").height == 5
+
+
+def test_the_maps_that_were_offered_are_the_owners_alone(record: runs.Record) -> None:
+    """They hold addresses and choices, folders included."""
+    folder = record.folder / "02_mapping" / "data" / "maps"
+    found = {path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")] if path.is_dir()}
+
+    assert {0o700} == found
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in folder.rglob("*.parquet")}
 
 
 def test_the_first_map_differs_from_none(record: runs.Record) -> None:

@@ -31,13 +31,9 @@ Record = Mapping[str, Any]
 class Seen:
     """The records of the main modules as the target showed them, kept in a delta run only."""
 
-    def __init__(self, run: Run, client: Freshsales) -> None:
-        self.base, self._client = lineage.base_of(run), client
+    def __init__(self, run: Run) -> None:
+        self.base = lineage.base_of(run)
         self.records: dict[str, dict[int, Record]] = {place: {} for place in editions.MODULES}
-
-    def links(self, module: str) -> Sequence[str]:
-        """What a reading of *module* has to include, for links and owners to be shown."""
-        return self._client.edition.module(module).links if self.base and module in _ENTITIES else ()
 
     def add(self, module: str, page: Sequence[Record]) -> None:
         if self.base and module in _ENTITIES:

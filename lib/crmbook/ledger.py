@@ -225,6 +225,19 @@ class Ledger(Inheriting):
         with self._told():
             return [Write(*row) for row in self._db.execute(query)]
 
+    def under_way_until(self, late_s: float) -> float:
+        """
+        The moment (seconds since the epoch) until when a write of an earlier start may still be worked on.
+
+        Those are the intents without any answer; each was sent at most *late_s* before that moment.
+        """
+        query = "SELECT max(at) FROM writes WHERE state = 'intent'"
+        with self._told():
+            (last,) = self._db.execute(query).fetchone()
+        # An intent from the future of a clock that was put back was sent by now.
+        sent = min(datetime.fromisoformat(last), datetime.now(UTC)).timestamp() if last else -late_s
+        return sent + late_s
+
     def finished(self) -> set[str]:
         """The op ids that are done or rejected."""
         with self._told():
@@ -326,7 +339,9 @@ class Ledger(Inheriting):
             what = "free some space" if "full" in text or "I/O" in text else "make it writable"
             raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
         except sqlite3.DatabaseError as problem:
-            raise DataError(f"{self.path.name}: {problem}; restore a backup, do not delete it") from None
+            raise DataError(
+                f"{self.path.name}: {problem}; restore a backup, or make it anew with --rebuild-ledger"
+            ) from None
         except OSError as problem:
             raise DataError(f"{self.path.name}: {problem.strerror}; make it writable and run again") from None
 

@@ -49,7 +49,8 @@ def keep(run: Run, digest: str, summary: str, rows: pl.DataFrame, told: str) -> 
     )
     names = [f"{entity}.{field}" if entity in MODULES else entity for entity, field in first]
     path = run.phase_folder / "data" / _MAPS / digest / _TABLE
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
     stream = io.BytesIO()
     rows.write_parquet(stream)
     runs.write_bytes(path, stream.getvalue(), mode=0o600)

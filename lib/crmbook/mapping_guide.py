@@ -29,7 +29,7 @@ The sheet unmapped lists what stays behind although records have it. Nothing els
 _COLOURS: Final = (
     ("CDEBD8", "decided by a person, or a confidence of 0.9 and more"),
     ("FBE7B2", f"a confidence from {marks.STANDS_ALONE} to 0.9: worth a look"),
-    ("F6C7C7", "open: needs a decision"),
+    ("F6C7C7", f"open: needs a decision; or a confidence under {marks.STANDS_ALONE}"),
     ("E3E5E8", "left behind"),
 )  # fmt: skip
 

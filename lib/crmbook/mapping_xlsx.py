@@ -38,6 +38,8 @@ _NUMBER: Final = Alignment(vertical="top", horizontal="right")
 _TEXT: Final = Alignment(vertical="top", horizontal="left", indent=1)
 _WRAPPED: Final = Alignment(vertical="top", horizontal="left", indent=1, wrap_text=True)
 _FONT: Final = "Calibri"
+_PLAIN: Final = Font(name=_FONT, size=11)
+_TYPED: Final = Protection(locked=False)
 _LINE_HEIGHT: Final = 15
 _FORMULA: Final = ("=", "+", "-", "@")
 _WRAPPED_COLUMNS: Final = ("reason", "note", "loss", "why")
@@ -107,11 +109,11 @@ def _cell(
     elif not isinstance(value, str):
         cell.value = value
     cell.number_format = column.number_format
-    cell.font = Font(name=_FONT, size=11)
+    cell.font = _PLAIN
     cell.alignment = _alignment(column)
     cell.border = _LINE
     if column.is_edited or (is_spare and column.name == "source_field"):
-        cell.protection = Protection(locked=False)
+        cell.protection = _TYPED
         cell.fill = _OPEN_CELL
 
 

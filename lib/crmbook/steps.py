@@ -108,7 +108,8 @@ def inspect_workspace(run: Run) -> pl.DataFrame:
 
         checklist = looked()
         if run.policy.custom_fields == "api":
-            checklist = field_creation.create(run, client, checklist, looked)
+            with target_lock.held(run):
+                checklist = field_creation.create(run, client, checklist, looked)
         run.save("existing_lists", workspace_read.lists(client, earlier.crosswalk(run)))
     workspace_read.write_checklist(run.phase_folder / CHECKLIST, checklist)
     checklist_page.write(

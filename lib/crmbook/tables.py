@@ -814,6 +814,13 @@ EXISTING = _table(
     {"module": S, "target_id": I, "email": S, "external_id": S, "name": S, "original_id": S},
     personal="email name",
 )
+BEFORE_IMAGES = _table(
+    "before_images",
+    "module target_id",
+    "a record the plan changes, whole, as the target showed it when the plan was made; record is its JSON",
+    {"module": S, "target_id": I, "record": S},
+    personal="record",
+)
 CAPABILITY_CHECK = _table(
     "capability_check",
     "capability",
