@@ -292,17 +292,17 @@ class Journey:
         self._keep("produced")
 
     def _killed_while_writing(self) -> dict[str, int]:
-        """What the tenant holds once `crmbook run` was killed with signal 9 amid its contacts."""
+        """What the tenant holds once `crmbook run` was killed with signal 9 amid its deals."""
         acme, realm = self.customer, "freshsales_production"
-        slow = {"realm": realm, "kind": "delay", "method": "POST", "path": "/contacts$", "delay_s": 0.4}
+        slow = {"realm": realm, "kind": "delay", "method": "POST", "path": "/deals$", "delay_s": 0.4}
         acme.box.admin("POST", "/faults", [slow])
-        before = acme.record_writes(realm).get("POST /contacts", 0)
+        before = acme.record_writes(realm).get("POST /deals", 0)
         process = subprocess.Popen(
             [sys.executable, "-m", "crmbook", "run", KEY, "--env", "production"], cwd=acme.runs,
             env={**os.environ, **acme.tokens, "CRMBOOK_RUNS": str(acme.runs)},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while acme.record_writes(realm).get("POST /contacts", 0) < before + 4:
+        while acme.record_writes(realm).get("POST /deals", 0) < before + 2:
             assert process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,8 @@ def capabilities(**changed: str) -> pl.DataFrame:
         "account_name_unique": "true",
         "index_delay_s": "0.1",
     }
-    rows = ({"capability": k, "value": v, "evidence": "given"} for k, v in (known | changed).items())
+    measured = {"evidence": "given", "measured_at": datetime.now(UTC)}
+    rows = ({"capability": k, "value": v, **measured} for k, v in (known | changed).items())
     return frame(tables.CAPABILITIES, *rows)
 
 
@@ -211,13 +212,17 @@ def loading(
     folder: Path,
     *,
     people: int | pl.DataFrame = 4,
+    companies: pl.DataFrame | None = None,
+    money: pl.DataFrame | None = None,
+    known: pl.DataFrame | None = None,
     history: History = NO_HISTORY,
     edition: Edition = SUITE,
 ) -> Iterator[tuple[Run, Freshsales]]:
     """
     05_load, open, over upstream tables that passed and a tenant that is ready for them.
 
-    *people* are the normalized contacts, or how many of this case's.
+    *people* are the normalized contacts, or how many of this case's; *companies* and *money* the accounts and
+    deals, *known* the measured capabilities, where they are not this case's.
     """
     customer = folder / "case"
     customer.mkdir(parents=True, exist_ok=True)
@@ -229,10 +234,11 @@ def loading(
     client = target.connect(opened(record, "05_load"))
     for phase, saved in {
         "02_mapping": {"stages": stages(), "owners": owners()},
-        "03_workspace": ready_tenant(box, client, edition) | {"capabilities": capabilities()},
+        "03_workspace": ready_tenant(box, client, edition)
+        | {"capabilities": capabilities() if known is None else known},
         "04_normalization": {
-            "sales_accounts": accounts(),
-            "deals": deals(),
+            "sales_accounts": accounts() if companies is None else companies,
+            "deals": deals() if money is None else money,
             **vars(history),
             "contacts": contacts(people) if isinstance(people, int) else people,
         },

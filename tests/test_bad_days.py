@@ -53,8 +53,9 @@ def _stopped(acme: Customer, before: list[dict[str, int]], told: Finished, code:
     assert told.err.count("\n") == 1
     assert _writes(acme) == before
     # the budget of calls and the checkpoint of a reading are whole at any moment: SQLite keeps them so
-    rest = [p.name for p in acme.runs.rglob(".*") if not p.name.startswith((".quota.db", ".history.db"))]
-    assert rest == []
+    known = (".quota.db", ".history.db", ".target-")
+    assert [p.name for p in acme.runs.rglob(".*") if not p.name.startswith(known)] == []
+    assert [p.name for p in acme.runs.glob(".target-*") if p.stat().st_size] == []
     for path in acme.runs.rglob("*.parquet"):
         pl.read_parquet(path)
     return told.err.removesuffix("\n")

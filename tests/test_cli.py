@@ -19,7 +19,6 @@ from test_config import GOOD
 
 COMMANDS = sorted(main.commands)
 NOT_BUILT = {
-    "rollback": ["acme", "--run", "test-01", "--yes", "--forget"],
     "batch": ["acme", "other", "--env", "test", "--jobs", "2"],
 }
 RUN = ["run", "acme", "--env", "test"]

@@ -10,9 +10,10 @@ from crmbook import runs, tables
 
 PROJECT = Path(__file__).resolve().parents[1]
 LIB = PROJECT / "lib" / "crmbook"
-PHASES = {name.partition("_")[2] for name in runs.NAMES}
+PHASES = {name.partition("_")[2] for name in runs.NAMES} | {runs.ROLLBACK.name}
+NOTEBOOKS = (*runs.NAMES, runs.ROLLBACK.name)
 # Modules that start things: they may import everything, and nothing else imports them.
-SHELL = {"__main__", "cli", "pipeline", "runner", "desk", "demo"}
+SHELL = {"__main__", "cli", "pipeline", "runner", "desk", "demo", "rollback"}
 # Third-party packages a group may not touch.
 EDGES = {"httpx", "papermill", "great_expectations", "plotly", "sqlite3", "nbconvert", "IPython"}
 
@@ -86,11 +87,11 @@ def test_nothing_imports_the_shell(name: str) -> None:
         assert not [i for i in _own(name) if _group(i) == "sandbox"]
 
 
-def test_only_apply_and_probe_write_to_a_target() -> None:
+def test_only_apply_probe_undo_and_field_creation_write_to_a_target() -> None:
     """No other module below the shell calls a method of the target client that writes."""
     writing = {
         "create", "update", "upsert", "bulk_upsert", "bulk_destroy", "forget", "add_to_list", "upload", "link",
-        "create_list", "remove_from_list", "bulk_assign_owner", "delete",
+        "create_list", "remove_from_list", "bulk_assign_owner", "delete", "create_field",
     }  # fmt: skip
     callers = set()
     for name, path in MODULES.items():
@@ -105,13 +106,13 @@ def test_only_apply_and_probe_write_to_a_target() -> None:
                 receiver = node.func.value
                 if isinstance(receiver, ast.Name | ast.Attribute) and "client" in ast.unparse(receiver):
                     callers.add(_group(name).split("_")[0])
-    assert callers <= {"apply", "probe", "settling"}
+    assert callers <= {"apply", "probe", "settling", "undo", "field"}
 
 
 def test_every_phase_has_its_module_and_notebook() -> None:
     """The number-and-name of a phase is the key of module, notebook and suites."""
-    for phase in runs.NAMES:
-        assert (LIB / "phases" / f"{phase.partition('_')[2]}.py").exists(), phase
+    for phase in NOTEBOOKS:
+        assert (LIB / "phases" / f"{phase.partition('_')[2] or phase}.py").exists(), phase
         assert (PROJECT / "notebooks" / f"{phase}.ipynb").exists(), phase
 
 
@@ -139,7 +140,7 @@ def test_a_suite_guards_a_declared_table_of_its_phase(suite: Path) -> None:
 
 def test_every_phase_has_a_gate_and_check_ids_are_unique() -> None:
     """A phase without a suite would pass whatever it wrote; an id names one check in one file."""
-    assert {s.stem.split(".")[0] for s in SUITES} == set(runs.NAMES)
+    assert {s.stem.split(".")[0] for s in SUITES} == set(NOTEBOOKS)
     ids = [e["meta"]["id"] for s in SUITES for e in json.loads(s.read_text(encoding="utf-8"))["expectations"]]
     assert sorted(set(ids)) == sorted(ids)
 
@@ -148,7 +149,7 @@ def test_every_table_says_what_it_means() -> None:
     """Each declared table has a phase, a key and a meaning; personal columns are columns it has."""
     for name in tables.names():
         contract = tables.of(name)
-        assert contract.phase in runs.NAMES, name
+        assert contract.phase in NOTEBOOKS, name
         assert set(contract.key) <= set(contract.columns), name
         assert contract.meaning, name
         assert contract.personal <= set(contract.columns), name

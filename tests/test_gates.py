@@ -19,8 +19,14 @@ EXPECTATIONS = [
 ]
 
 
+# What the demo's run goes through; its rollback has a test of its own.
+OF_THE_RUN = [suite for suite in SUITES if not suite.stem.startswith(f"{runs.ROLLBACK.name}.")]
+
+
 def _table(demo: Demo, suite: Path) -> pl.DataFrame:
     phase, table = suite.stem.split(".")
+    if suite not in OF_THE_RUN:
+        return tables.of(table).empty()
     return pl.read_parquet(demo.run / phase / "data" / f"{table}.parquet")
 
 
@@ -81,7 +87,7 @@ def _planted(frame: pl.DataFrame, expectation: dict[str, Any]) -> pl.DataFrame:
     raise AssertionError(f"no defect is known for {kind}")
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("suite", OF_THE_RUN, ids=lambda p: p.stem)
 def test_the_demo_passes_every_critical_check(demo: Demo, suite: Path) -> None:
     """Clean data gives no finding: every check of the suite is evaluated and every critical one holds."""
     phase, table = suite.stem.split(".")

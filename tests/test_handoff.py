@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -197,7 +198,9 @@ def findings(
     )
 
 
-def open_items(found: handoff.Findings | None = None, active: int = 3) -> dict[str, tuple[object, ...]]:
+def open_items(
+    found: handoff.Findings | None = None, active: int = 3, foreign: pl.DataFrame | None = None
+) -> dict[str, tuple[object, ...]]:
     automations = handoff.automations([AUTOMATION, {**AUTOMATION, "name": "Old", "is_active": False}])
     noticed = frame(
         tables.REJECTS,
@@ -222,8 +225,22 @@ def open_items(found: handoff.Findings | None = None, active: int = 3) -> dict[s
         automations=automations,
         automation_check=handoff.automation_check(automations, active),
         segments=SEGMENTS,
+        foreign_records=foreign,
     )
     return {row[0]: row[1:3] for row in table.rows()}
+
+
+def test_what_workflows_made_is_somebodys_to_look_at() -> None:
+    """One item with the number of records; nothing found, no item."""
+    row = {
+        "kind": "tasks",
+        "entity": "contact",
+        "source_id": "1",
+        "seen_at": datetime(2026, 1, 2, tzinfo=UTC),
+    }
+    found = pl.DataFrame([row | {"target_id": i} for i in (7, 8)], schema=tables.FOREIGN_RECORDS.columns)
+    more = open_items(foreign=found).items() - open_items(foreign=found.clear()).items()
+    assert more == {("Records nobody planned on new contacts", (2, "Freshsales admin"))}
 
 
 def test_open_items_of_a_clean_move() -> None:

@@ -204,16 +204,6 @@ def test_the_hash_is_of_the_content_not_of_the_order_it_came_in():
     assert load.plan_hash(first) != load.plan_hash(changed)
 
 
-def test_forecast_counts_calls_per_plan():
-    """An update costs two calls; hours are calls by the plan's hourly quota."""
-    made = plan(existing=existing({"module": "contacts", "target_id": 7, "email": "p3@x.example"}))
-    found = load.forecast(made, {"growth": 10, "pro": 20})
-    assert found.filter(pl.col("plan") == "growth").select("entity", "calls", "requests_per_hour", "hours").rows() == [
-        ("company", 3, 10, 0.3), ("contact", 8, 10, 0.8), ("deal", 4, 10, 0.4), ("total", 15, 10, 1.5),
-    ]  # fmt: skip
-    assert found.filter((pl.col("plan") == "pro") & (pl.col("entity") == "total"))["hours"].item() == 0.75
-
-
 def test_summary_and_headline():
     """What a person approves, in one line and in one table."""
     made = plan()

@@ -5,7 +5,7 @@ import pytest
 
 from crmbook import clean, tables
 from crmbook.errors import DataError
-from crmbook.phases import discovery, mapping, matching, standard_map, structure
+from crmbook.phases import discovery, mapping, matching, proposal_targets, standard_map, structure
 from crmbook.sandbox import demo
 from source_rows import attributes, companies, contacts, deals
 
@@ -80,8 +80,9 @@ def test_the_standard_map_names_real_fields_and_rules() -> None:
                 or not place.target
                 or place.target in shaped[entity].columns
             )
-        for target in standard_map.SYNONYMS[entity]:
-            assert target in shaped[entity].columns
+        for target in proposal_targets.targets(entity):
+            assert target.name in shaped[entity].columns
+            assert target.rule in clean.RULES
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,7 @@ def test_a_survivor_takes_over_what_it_lacks() -> None:
     )
     assert (cell(made, "2", "account_ids"), cell(made, "2", "owner_agent_id")) == (["51", "50"], "7")
     assert told(made.changes) == [("city", "filled_from_merged", 1), ("tags", "filled_from_merged", 1)]
-    assert told(made.loss) == [("cf_score", "collapsed", 1), ("name", "collapsed", 1)]
+    assert told(made.loss) == [("name", "collapsed", 1), ("p_score", "collapsed", 1)]
 
 
 def test_duplicates_may_be_rejected_instead() -> None:

@@ -82,7 +82,7 @@ def test_every_code_cell_follows_an_explanation(path: Path) -> None:
             assert cells[i - 1].cell_type == "markdown", cells[i].source
 
 
-@pytest.mark.parametrize("phase", runs.NAMES)
+@pytest.mark.parametrize("phase", [*runs.NAMES, runs.ROLLBACK.name])
 def test_a_phase_ends_with_its_gate_and_its_verdict(phase: str) -> None:
     """gates.check before run.close, nothing after: a phase can't pass without its gate."""
     code = [c.source for c in _code(FOLDER / f"{phase}.ipynb")]

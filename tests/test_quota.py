@@ -1,11 +1,14 @@
 """The request budget: windows, closures, sharing, and a clock that isn't trusted."""
 
+import heapq
+import random
 import threading
 
 import pytest
 
 from crmbook.errors import ConfigError, RateLimited
-from crmbook.vendors.quota import Quota, retry_after_s
+from crmbook.vendors.quota import Quota, Refusals
+from crmbook.vendors.quota_headers import retry_after_s
 
 START = 1_800_000_000.0
 
@@ -29,11 +32,15 @@ def budget(clock, path=None, **limits):
     return Quota(path, "crm.example", limits, clock=clock, sleep=clock.sleep)
 
 
+def send(quota):
+    quota.answered(quota.acquire().call)
+
+
 def spend(quota, clock, calls):
-    """When each of *calls* requests left, in seconds after the start."""
+    """When each of *calls* requests left, in seconds after the start; each is answered at once."""
     moments = []
     for _ in range(calls):
-        quota.acquire()
+        send(quota)
         moments.append(round(clock.now - START, 3))
     return moments
 
@@ -70,7 +77,7 @@ def test_a_wait_longer_than_allowed_is_an_error_that_says_when_and_counts_nothin
     """Exit 5 with the time of resumption."""
     clock = Clock()
     quota = budget(clock, hour=1)
-    quota.acquire()
+    send(quota)
     with pytest.raises(RateLimited) as caught:
         quota.acquire(max_wait_s=60)
     assert caught.value.retry_after_s == 3600.0
@@ -79,6 +86,118 @@ def test_a_wait_longer_than_allowed_is_an_error_that_says_when_and_counts_nothin
         " free again at 2027-01-15 09:00:00 UTC, run again then to resume"
     )
     assert quota.left() == {"hour": 0}
+
+
+def test_a_request_counts_from_its_answer_on():
+    """The vendor counted it somewhere between leaving and being answered: the latest moment is the safe one."""
+    clock = Clock()
+    quota = budget(clock, minute=1)
+    leave = quota.acquire()
+    clock.now += 4
+    quota.observe(200, {}, leave.call)
+    send(quota)
+    assert clock.now - START == 64.0
+
+
+def test_a_request_nobody_reports_counts_as_if_it_were_still_under_way():
+    """Its process was killed: fifteen seconds later it has arrived, or never will."""
+    clock = Clock()
+    quota = budget(clock, minute=1)
+    quota.acquire()
+    send(quota)
+    assert clock.now - START == 75.0
+
+
+class Server:
+    """A vendor that counts requests as they arrive, in windows that begin with the first after the last one ended."""
+
+    def __init__(self, limit, span_s):
+        self.limit, self.span_s, self.opened, self.count, self.refused = limit, span_s, float("-inf"), 0, 0
+
+    def arrives(self, moment):
+        if moment - self.opened >= self.span_s:
+            self.opened, self.count = moment, 0
+        self.count += 1
+        self.refused += self.count > self.limit
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_window_is_ever_overspent_however_late_requests_arrive(seed):
+    """Twelve requests under way at once, each up to 4 s late and 4 s in the answering: none refused, 95 % used."""
+    luck, clock, limit, span_s = random.Random(seed), Clock(), 100, 3600.0
+    quota, server, events = budget(clock, hour=limit), Server(limit, span_s), []
+    for number in range(12):
+        heapq.heappush(events, (START + number / 7, number, "leaves", None))
+    sent = 0
+    while sent < 6 * limit:
+        moment, number, what, call = heapq.heappop(events)
+        clock.now = max(clock.now, moment)
+        if what == "leaves":
+            try:
+                call = quota.acquire(max_wait_s=0).call
+            except RateLimited as spent:
+                heapq.heappush(events, (clock.now + spent.retry_after_s, number, "leaves", None))
+                continue
+            sent += 1
+            heapq.heappush(events, (clock.now + luck.uniform(0, 4), number, "arrives", call))
+        elif what == "arrives":
+            server.arrives(moment)
+            heapq.heappush(events, (moment + luck.uniform(0, 4), number, "answered", call))
+        else:
+            quota.observe(200, {}, call)
+            heapq.heappush(events, (moment, number, "leaves", None))
+    used = sent / (limit * ((clock.now - START) / span_s + 1))
+    assert (server.refused, used >= 0.95) == (0, True)
+
+
+def test_a_burst_that_was_refused_becomes_the_minutes_limit_for_an_hour():
+    """Nobody publishes this vendor's minute: it is learned once and not earned again."""
+    clock = Clock()
+    quota = budget(clock, hour=5000)
+    spend(quota, clock, 400)
+    quota.observe(429, {"Retry-After": "60"})
+    clock.now += 60
+    for _ in range(50):
+        quota.observe(200, {})
+    moments = spend(quota, clock, 401)
+    assert (moments[399] - moments[0], moments[400] - moments[0]) == (0.0, 60.0)
+    clock.now += 3600
+    assert len(set(spend(quota, clock, 401))) == 1
+
+
+@pytest.mark.parametrize(
+    ("calls", "headers"),
+    [(30, {"Retry-After": "60"}), (400, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800"})],
+    ids=["somebody-else-spent-it", "it-was-the-hour"],
+)
+def test_a_refusal_that_tells_nothing_about_the_minute_teaches_nothing(calls, headers):
+    """Few requests of ours, or a longer time named: no limit of a minute."""
+    clock = Clock()
+    quota = budget(clock, hour=5000)
+    spend(quota, clock, calls)
+    quota.observe(429, headers)
+    clock.now += 1800
+    assert len(set(spend(quota, clock, 1000))) == 1
+
+
+def test_refusals_are_remembered_with_what_they_told(tmp_path):
+    """Whether this vendor sends Retry-After is known once one was seen."""
+    clock = Clock()
+    quota = budget(clock, tmp_path / "quota.db", hour=10)
+    quota.observe(200, {"Retry-After": "3"})
+    quota.observe(429, {})
+    quota.observe(429, {"Retry-After": "3"})
+    quota.close()
+    assert budget(clock, tmp_path / "quota.db", hour=10).refusals() == Refusals(answers=2, told=1)
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    """Spent in the middle of a run: what to do, and nothing is lost by running again."""
+    quota = Quota(tmp_path / "quota.db", "crm.example", {"hour": 10})
+    quota._db.execute("PRAGMA max_page_count=1")
+    quota.limits["hour"] = 10_000
+    with pytest.raises(ConfigError, match=r"quota\.db: .*full; free some space and run again"):
+        spend(quota, Clock(), 10_000)
 
 
 def test_what_is_left_is_told_per_window():
@@ -270,7 +389,7 @@ def test_whoever_waits_is_told_how_long_and_why():
     clock = Clock()
     quota = budget(clock, minute=1)
     told = []
-    quota.acquire()
+    send(quota)
     quota.acquire(on_wait=lambda wait_s, reason: told.append((wait_s, reason)))
     assert (told[0], [w for w, _ in told]) == (
         (60.0, "the minute's 1 requests are spent"),
@@ -288,7 +407,7 @@ def test_a_limit_that_makes_no_sense_is_refused(limits):
 def test_a_broken_quota_file_is_one_line(tmp_path):
     """A person is told which file to delete."""
     (tmp_path / "quota.db").write_text("this is no database, but it is long enough to be read as one" * 20)
-    with pytest.raises(ConfigError, match=r"quota\.db: .*; delete it and run again"):
+    with pytest.raises(ConfigError, match=r"quota\.db: .*; make it writable or delete it and run again"):
         Quota(tmp_path / "quota.db", "crm.example", {})
 
 

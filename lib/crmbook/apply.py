@@ -7,19 +7,24 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook import earlier, runs, tables, target
+from crmbook.apply_bulk import Bulk
+from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import edition as editions
-from crmbook.phases import history_existing, load
+from crmbook.phases import history_existing, load, refusals, strategies
+from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
 from crmbook.settle import MARK, Finder, patience_s
@@ -93,13 +98,22 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
 
 
 def apply(
-    run: Run, client: Freshsales, plan: pl.DataFrame, *, confirm: str, patience: float | None = None
+    run: Run,
+    client: Freshsales,
+    plan: pl.DataFrame,
+    *,
+    confirm: str,
+    patience: float | None = None,
+    retry_rejected: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Every write of *plan* that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
-    delay was measured.
+    delay was measured; *sleep* waits for bulk jobs. *retry_rejected* sends once more what was refused.
+    *between* is called after every batch; what it raises stops the load there.
 
     Raises:
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
@@ -111,12 +125,16 @@ def apply(
     ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.sort("seq").iter_rows(named=True)]
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
-        waits_s = patience_s(_capabilities(run)) if patience is None else patience
-        finder = Finder(client, patience_s=waits_s)
-        lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
-        there = places(client, finder, files=files(run), foreign_lists=frozenset(lists["target_id"]))
-        _carry_out(run, ops, Single(client, ledger, there), ledger)
+        waits_s = patience_s(capabilities(run)) if patience is None else patience
+        again = ledger.reopen(op.op_id for op in ops) if retry_rejected else set()
+        strategy = _strategy(run, client, ledger, waits_s, sleep, frozenset(again))
+        _carry_out(run, client, ops, strategy, ledger, between)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
+
+
+def capabilities(run: Run) -> dict[str, str]:
+    """What the tenant was measured to do, by name."""
+    return dict(run.read("capabilities").select("capability", "value").iter_rows())
 
 
 def files(run: Run) -> Path | None:
@@ -150,7 +168,25 @@ def rejected(run: Run) -> pl.DataFrame:
         return ledger.rejected()
 
 
-def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> None:
+def failed_keys(run: Run) -> pl.DataFrame:
+    """FAILED_KEYS: the writes the vendor refused, by kind of reason."""
+    return refusals.failed_keys(rejected(run))
+
+
+def calls_used(run: Run) -> dict[str, int]:
+    """Calls made for the load so far by entity, over all its starts."""
+    with Ledger(run.ledger_path) as ledger:
+        return ledger.spent()
+
+
+def _carry_out(
+    run: Run,
+    client: Freshsales,
+    ops: list[Op],
+    strategy: Strategy,
+    ledger: Ledger,
+    between: Callable[[], None],
+) -> None:
     pending = {write.op_id: write for write in ledger.pending()}
     finished = ledger.finished()
     totals: dict[str, int] = {}
@@ -161,11 +197,45 @@ def _carry_out(run: Run, ops: list[Op], strategy: Strategy, ledger: Ledger) -> N
         done[part] = done.get(part, 0) + (op.op_id in finished)
     run.log("load started", writes=len(ops), finished=len(finished), pending=len(pending))
     for batch in strategy.batches([op for op in ops if op.op_id not in finished]):
-        strategy.write(batch, pending)
+        with _counted(client, ledger, batch[0].entity):
+            strategy.write(batch, pending)
         for op in batch:
             part = _PARTS[op.entity, op.action]
             done[part] += 1
             run.progress(part, done[part], totals[part])
+        between()
+
+
+@contextmanager
+def _counted(client: Freshsales, ledger: Ledger, entity: str) -> Iterator[None]:
+    before = client.client.calls
+    try:
+        yield
+    finally:
+        ledger.spend(entity, client.client.calls - before)
+
+
+def _strategy(
+    run: Run,
+    client: Freshsales,
+    ledger: Ledger,
+    waits_s: float,
+    sleep: Callable[[float], None],
+    reopened: frozenset[str],
+) -> Strategy:
+    lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
+    foreign = frozenset(lists["target_id"])
+    patient, hasty = (
+        places(client, Finder(client, patience_s=s), files=files(run), foreign_lists=foreign)
+        for s in (waits_s, 0.0)
+    )
+    known = capabilities(run)
+    single = Single(client, ledger, patient)
+    return Bulk(
+        client, ledger, patient, strategies.ways(known, run.read("target_fields")), single=single,
+        hasty=Single(client, ledger, hasty, target_ids=single.target_ids),
+        jobs=Jobs(client, measured_s=strategies.job_s(known), sleep=sleep), reopened=reopened,
+    )  # fmt: skip
 
 
 def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,10 +252,6 @@ def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
-
-
-def _capabilities(run: Run) -> dict[str, str]:
-    return dict(run.read("capabilities").select("capability", "value").iter_rows())
 
 
 def _begun(run: Run) -> str | None:
@@ -218,7 +284,10 @@ def _folder_with(run: Run, begun: str | None) -> Path | None:
 
 
 def _read_for_plan(run: Run) -> dict[str, str]:
-    return {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    read = {key: sha for key, sha in run.inputs.items() if Path(key).stem in (*_FRAMES, *History.names())}
+    # Measured anew with the same result, a plan that was begun still counts.
+    measured = next((key for key in read if Path(key).stem == "capabilities"), None)
+    return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
 
 
 def _earlier(run: Run) -> list[Path]:

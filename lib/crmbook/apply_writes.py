@@ -60,10 +60,16 @@ class Single:
         ledger: Ledger,
         places: Mapping[str, Place],
         *,
+        target_ids: dict[str, int] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client, self._ledger, self._places, self._sleep = client, ledger, places, sleep
-        self._target_ids = ledger.target_ids()
+        self._target_ids = ledger.target_ids() if target_ids is None else target_ids
+
+    @property
+    def target_ids(self) -> dict[str, int]:
+        """`<entity>:<source_id>` to target id, of everything written so far."""
+        return self._target_ids
 
     def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
         return ([op] for op in ops)
@@ -82,12 +88,12 @@ class Single:
     def _create(self, op: Op, *, is_open: bool) -> None:
         place = self._places[op.entity]
         body, without = resolved(json.loads(op.payload), self._target_ids)
-        intent = _intent(op, "POST", f"/{place.route}")
+        intent = intent_of(op, "POST", f"/{place.route}")
         for attempt in range(1, ATTEMPTS + 1):
             if is_open and self._settled(op, body, without):
                 return
             if why := place.obstacle(body):
-                self._ledger.skip(intent, _joined(why, without) or why)
+                self._ledger.skip(intent, joined(why, without) or why)
                 return
             self._ledger.intend([intent])
             try:
@@ -109,7 +115,7 @@ class Single:
                     raise
                 self._sleep(_PAUSE_S * (attempt - 1))
             else:
-                self._done(op, record, body, "created", note=_joined("", without))
+                self._done(op, record, body, "created", note=joined("", without))
                 return
 
     def _settled(self, op: Op, body: Mapping[str, Any], without: Sequence[str]) -> bool:
@@ -120,7 +126,7 @@ class Single:
         others = [i for record, i in self._target_ids.items() if record.startswith(f"{op.entity}:")]
         found = place.found(op.source_id, body, frozenset(others))
         if found:
-            self._done(op, found, body, "created", note=_joined("found in the target", without))
+            self._done(op, found, body, "created", note=joined("found in the target", without))
         return found is not None
 
     def _update(self, op: Op, open_write: Write | None) -> None:
@@ -131,7 +137,7 @@ class Single:
         before = json.loads(open_write.before) if open_write and open_write.before else None
         if not place.obstacle(body):
             before = before or place.before(op.target_id, body)
-        intent = _intent(op, "PUT", f"/{place.route}/:id", before=canonical(before) if before else None)
+        intent = intent_of(op, "PUT", f"/{place.route}/:id", before=canonical(before) if before else None)
         if before is None and place.recreates:
             self._create(op, is_open=open_write is not None)
         elif before is None:
@@ -145,13 +151,13 @@ class Single:
                 lambda: place.update(target_id, body, matched),
                 body,
                 "matched",
-                _joined("", without),
+                joined("", without),
             )
 
     def _change(self, op: Op) -> None:
         place = self._places[op.entity]
         target_id = self._target_ids.get(op.record)
-        intent = _intent(op, "PUT", f"/{place.route}/:id", target_id=target_id)
+        intent = intent_of(op, "PUT", f"/{place.route}/:id", target_id=target_id)
         body = json.loads(op.payload)
         if target_id is None:
             self._ledger.skip(intent, f"{op.record} is not in the target")
@@ -162,7 +168,7 @@ class Single:
         """Members into a list; whoever is in it already stays, so it may be sent again."""
         target_id = self._target_ids.get(op.record)
         body, without = resolved(json.loads(op.payload), self._target_ids)
-        intent = _intent(op, "PUT", "/lists/:id/add_contacts", target_id=target_id)
+        intent = intent_of(op, "PUT", "/lists/:id/add_contacts", target_id=target_id)
         if target_id is None or not body.get("ids"):
             why = "none of its members is in the target" if target_id else f"{op.record} is not in the target"
             self._ledger.skip(intent, why)
@@ -173,7 +179,7 @@ class Single:
             self._client.add_to_list(list_id, body["ids"])
             return {"id": list_id, **body}
 
-        self._put(op, intent, add, body, note=_joined("", without))
+        self._put(op, intent, add, body, note=joined("", without))
 
     def _put(
         self,
@@ -236,15 +242,17 @@ def resolved(payload: Mapping[str, Any], target_ids: Mapping[str, int]) -> tuple
     return body, without
 
 
-def _intent(
+def intent_of(
     op: Op, method: str, route: str, *, target_id: int | None = None, before: str | None = None
 ) -> Intent:
+    """The announcement of *op* in the ledger; *before* is the record as it stood, as JSON."""
     return Intent(
         op.op_id, op.seq, op.entity, op.action, op.source_id, method, route, op.payload_sha256,
         target_id=op.target_id if target_id is None else target_id, before=before,
     )  # fmt: skip
 
 
-def _joined(note: str, without: Sequence[str]) -> str | None:
+def joined(note: str, without: Sequence[str]) -> str | None:
+    """What the ledger notes beside a write that is done."""
     parts = [note, f"without {', '.join(without)}" if without else ""]
     return "; ".join(part for part in parts if part) or None

@@ -3,7 +3,8 @@
 A rule reads text (`as_text` makes it of typed columns; a custom property is text already) and gives the
 target's type. Blank is null for every rule and never an error. A value that `is_valid` refuses becomes null,
 never a guessed one; where a valid value does not pass whole, `is_exact` is false and `loses` says what goes.
-No rule looks at another row or column.
+`back` tells a target value in the source's words; where that isn't the `same`, something was lost. No rule looks
+at another row or column.
 
 Limits are the vendor's (docs): text 256, text area 10,000, names 255, phones 30 characters; custom numbers 11
 digits and 4 decimals; amounts to 9007199254740991 (live test). Other standard text is held to 255 (inferred).
@@ -34,13 +35,16 @@ LARGEST_NUMBER: Final = 99_999_999_999.9999
 NUMBER_DECIMALS: Final = 4
 FLOAT_DIGITS: Final = 15
 INSTANT_TEXT: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
-YES: Final = ("true", "t", "yes", "1")
-NO: Final = ("false", "f", "no", "0")
 
 
 def always(raw: pl.Expr) -> pl.Expr:
     """True for every row; what a rule has where nothing is refused or lost."""
     return raw.is_null() | raw.is_not_null()
+
+
+def written(value: pl.Expr) -> pl.Expr:
+    """A target value as the source would write it: text, true/false, digits, ISO 8601."""
+    return value.cast(pl.String)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Rule:
     `field_type` is the custom field that holds the result (the vendor's name for it, empty where there is
     none), `dtype` its column type here. `apply` gives null where `is_valid` is false. `refusal` is the reject
     rule of an invalid value; where `is_exact` is false, `loses` is the kind of loss (empty: none) and `notice`
-    the non-blocking reject rule that names the record (empty: only counted). Each reads the raw text.
+    the non-blocking reject rule that names the record (empty: only counted). Each reads the raw text. `back` is
+    the way from the target's value to the source's text; `same` is what two texts of one value share.
     """
 
     name: str
@@ -64,6 +69,8 @@ class Rule:
     is_exact: Column = always
     loses: str = ""
     notice: str = ""
+    back: Column = written
+    same: Column = trimmed
 
 
 def as_text(column: pl.Expr, dtype: DataType) -> pl.Expr:
@@ -102,17 +109,15 @@ def _is_url(raw: pl.Expr) -> pl.Expr:
     return _blank_or(raw, parse.is_url(raw) & (parse.url(raw).str.len_chars() <= STANDARD_LENGTH))
 
 
-def _checkbox(raw: pl.Expr) -> pl.Expr:
-    word = trimmed(raw).str.to_lowercase()
-    return pl.when(word.is_in(YES)).then(True).when(word.is_in(NO)).then(False)
-
-
 def _number(raw: pl.Expr) -> pl.Expr:
     return parse.number(raw).round(NUMBER_DECIMALS)
 
 
 def _keeps_digits(raw: pl.Expr) -> pl.Expr:
-    return (parse.significant_digits(raw) <= FLOAT_DIGITS).fill_null(True)
+    is_short = parse.significant_digits(raw) <= FLOAT_DIGITS
+    # Many a longer number is the shortest text of its float all the same.
+    comes_back = parse.number_key(written(parse.number(raw))) == parse.number_key(raw)
+    return (is_short | comes_back).fill_null(True)
 
 
 def _keeps_amount(raw: pl.Expr) -> pl.Expr:
@@ -158,7 +163,10 @@ def _rule(
         return pl.when(is_valid(raw)).then(value(raw))
 
     refusal = refusal or f"{name}_invalid"
-    return Rule(name, field_type, dtype, apply, is_valid, meaning, refusal, is_exact, loses, notice)
+    same = parse.KEYS.get(name, trimmed)
+    return Rule(
+        name, field_type, dtype, apply, is_valid, meaning, refusal, is_exact, loses, notice, same=same
+    )
 
 
 def _text(name: str, field_type: str, length: int, meaning: str) -> Rule:
@@ -221,7 +229,7 @@ RULES: Final[dict[str, Rule]] = {
             "url", "text", pl.String, parse.url, _is_url, "a web address with scheme; its host in lower case"
         ),
         _rule(
-            "checkbox", "checkbox", pl.Boolean, _checkbox, _parsed(_checkbox), "true t yes 1, false f no 0"
+            "checkbox", "checkbox", pl.Boolean, parse.flag, _parsed(parse.flag), "true t yes 1, false f no 0"
         ),
         _rule(
             "integer",

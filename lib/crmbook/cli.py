@@ -39,6 +39,25 @@ class _Main(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _longest_wait(context: click.Context, _option: click.Parameter, text: str | None) -> None:
+    """--max-wait in the environment for as long as the command runs: the notebooks' kernels inherit it."""
+    if text is None:
+        return
+    from crmbook import pipeline, waiting
+
+    try:
+        wait_s = waiting.seconds(text)
+    except UsageError as problem:
+        raise click.UsageError(str(problem), context) from None
+    context.with_resource(pipeline.environment({waiting.VARIABLE: str(wait_s)}))
+
+
+_max_wait = click.option(
+    "--max-wait", callback=_longest_wait, expose_value=False, metavar="SECONDS|90m",
+    help="Exit 5 instead of waiting longer than this for the vendor's quota; default: an hour and five minutes.",
+)  # fmt: skip
+
+
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="crmbook")
 def main() -> None:
@@ -172,6 +191,7 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
     "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
 )
 @click.option("--by", default="", help="Who approves.")
+@_max_wait
 @_command
 def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
@@ -199,12 +219,26 @@ def approve(
 @main.command("reassign")
 @click.argument("customer")
 @click.option("--run", "run_id", required=True)
+@_max_wait
 @_command
 def reassign_owners(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, Any]:
     """Hand queued records to owners provisioned after the load."""
     from crmbook import reassign
 
     return reassign.reassign(customer, run_id, say)
+
+
+@main.command()
+@click.argument("customer")
+@click.option("--run", "run_id", required=True)
+@click.option("--yes", is_flag=True, help="Take it back; without, the plan is shown and nothing is changed.")
+@click.option("--forget", is_flag=True, help="Out of the recycle bin too, for good.")
+@_command
+def rollback(say: Callable[[str], None], customer: str, run_id: str, **given: bool) -> dict[str, Any]:
+    """Take back what a run wrote, as far as nobody touched it since."""
+    from crmbook import rollback as way_back
+
+    return way_back.rollback(customer, run_id, say, **given)
 
 
 @main.command()
@@ -281,9 +315,6 @@ def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
 _RUN = click.Option(["--run", "run_id"], required=True)
 _CUSTOMER = click.Argument(["customer"])
 _YES = click.Option(["--yes"], is_flag=True)
-_not_built(
-    "rollback", "Undo a run's writes.", _CUSTOMER, _RUN, _YES, click.Option(["--forget"], is_flag=True)
-)  # fmt: skip
 _not_built(
     "batch", "Run many customers side by side.", click.Argument(["customers"], nargs=-1, required=True),
     click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),

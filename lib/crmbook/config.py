@@ -29,6 +29,10 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _optional_url(url: str) -> str:
+    return _http_url(url) if url else ""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -63,6 +67,19 @@ class Target(_Section):
     requests_per_minute: int | None = Field(default=None, gt=0)
 
 
+class Model(_Section):
+    """
+    A language model that may be asked about names and types, `provider:model` as pydantic-ai spells it.
+
+    `base_url` is for providers that speak another one's protocol; `key_env` names the variable with the key.
+    """
+
+    model: str = Field(pattern=r"^[^:\s]+:\S+$")
+    base_url: Annotated[str, AfterValidator(_optional_url)] = ""
+    key_env: str = ""
+    timeout_s: float = Field(default=60, gt=0, strict=False)
+
+
 class _Customer(_Section):
     name: str
     admin_email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
@@ -80,6 +97,7 @@ class _File(_Section):
     source: Source
     target: Targets
     policy: Policy = Policy()
+    ai: Model | None = None
 
 
 class Customer(BaseModel):
@@ -95,6 +113,7 @@ class Customer(BaseModel):
     source: Source
     targets: Targets
     policy: Policy
+    ai: Model | None = None
 
     def target(self, env: Env) -> Target:
         """Raises ConfigError when the file has no such section."""
@@ -139,6 +158,7 @@ def read(path: Path) -> Customer:
         source=parsed.source,
         targets=parsed.target,
         policy=parsed.policy,
+        ai=parsed.ai,
     )
 
 
@@ -219,4 +239,11 @@ duplicate_account = "merge"          # merge (same name and website) | suffix
 tags = "auto"                        # auto | native | multi_select | contact_type
 custom_fields = "checklist"          # checklist | api
 workflows_disabled = false           # the customer confirms that Workflows are off during the load
+
+# A language model may suggest places for custom properties. It gets names, types and rounded shares, never a value;
+# needs: pip install "crmbook[ai]".
+# [ai]
+# model = "openai-chat:gpt-5-mini"   # provider:model
+# base_url = ""                      # only for a provider that speaks another one's protocol
+# key_env = "OPENAI_API_KEY"         # the name of the variable, never the key
 """

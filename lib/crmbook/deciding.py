@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from crmbook import decision_files, decisions, map_history, tables
+from crmbook import decision_files, decisions, losses, map_history, proposing, tables
 from crmbook.phases import (
     carriers,
     choice_map,
@@ -65,7 +65,8 @@ def decide(run: Run) -> pl.DataFrame:
     sources = _Sources(**dict(zip(names, run.frames(*names), strict=True)))
     found = decision_files.latest(run)
     before = found.decisions
-    decided = _fields(run, sources, found)
+    asked, judged = proposing.proposed(run, sources.fields)
+    decided = _fields(run, sources, found, judged.mapping)
     stages = structure.stages(sources.source_stages, sources.source_deals)
     owners = structure.owners(
         sources.agents, sources.source_contacts, sources.source_deals, sources.source_activities
@@ -95,6 +96,10 @@ def decide(run: Run) -> pl.DataFrame:
             reopening.rows_opened(rows.filter(~is_field), then=found.evidence_of(evidence), now=evidence),
         ]
     )
+    proposing.save(
+        run, sources.fields, asked, judged,
+        stages=stages, owners=owners, choices=choices, types=plans.activity_types,
+    )  # fmt: skip
     run.save_all(
         mapping=decided,
         stages=stages,
@@ -122,7 +127,8 @@ def offer_mapping(run: Run) -> None:
     still = rows.filter(marks.is_open())
     summary = (
         f"{carried} of {decided.height} fields mapped, {stages.height} stages, {owners.height} owners,"
-        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists"
+        f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists;"
+        f" {losses.headline(run)}"
     )
     summary += f"; {still.height} rows are open" if still.height else ""
     effective = plans.effective() | {
@@ -142,8 +148,7 @@ def compare_maps(run: Run) -> None:
     changes = map_diff.changes(past[-1].rows(), rows) if past else tables.MAPPING_CHANGES.empty()
     run.save("mapping_changes", changes)
     map_history.keep(run, offer["hash"], offer["summary"], rows, decision_files.told(run))
-    if "loss_preview" in tables.names() and run.has("loss_preview"):
-        decision_files.write_workbook(run, rows)
+    decision_files.write_workbook(run, rows)
 
 
 def open_rows(run: Run) -> pl.DataFrame:
@@ -163,9 +168,8 @@ def open_rows(run: Run) -> pl.DataFrame:
     )
 
 
-def _fields(run: Run, sources: _Sources, found: decision_files.Found) -> pl.DataFrame:
+def _fields(run: Run, sources: _Sources, found: decision_files.Found, proposed: pl.DataFrame) -> pl.DataFrame:
     """The mapping with a person's decisions in it, opened again where the source no longer is what it was."""
-    proposed = mapping.propose(sources.fields)
     if not found.decisions:
         return proposed
     asked = jsonfields.requested(found.decisions.mapping, sources.fields)

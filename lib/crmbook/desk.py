@@ -134,6 +134,8 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
         say(f"{state['run']} ({state['env']})")
         for phase in state["phases"]:
             say(f"  {phase['phase']:<18} {phase['status']}{': ' + phase['error'] if phase['error'] else ''}")
+        if state["rolled_back"]:
+            say(f"  rolled back: {state['rolled_back']}")
         for line in state["mapping"]:
             say(f"  mapping: {line}")
         for offer in state["waits_for"]:
@@ -153,7 +155,7 @@ def _state(record: runs.Record) -> dict[str, Any]:
          "error": content["phases"].get(name, {}).get("error", "")}
         for name in runs.NAMES
     ]  # fmt: skip
-    waits = [
+    waits = [] if runs.rolled_back(record) else [
         {"what": what, "summary": offer["summary"], "hash": offer["hash"],
          "command": runs.waiting_for(what, content["customer"], content["run_id"], offer["hash"], "").command}
         for what, offer in content["offers"].items()
@@ -162,8 +164,19 @@ def _state(record: runs.Record) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "run": content["run_id"], "env": content["env"], "phases": phases, "waits_for": waits,
-        "approvals": content["approvals"], "progress": _progress(record), "mapping": map_history.told(record),
+        "approvals": content["approvals"], "progress": _progress(record),
+        "rolled_back": _rolled_back(content), "mapping": map_history.told(record),
     }  # fmt: skip
+
+
+def _rolled_back(content: dict[str, Any]) -> str:
+    """Whether the run was, and how far that came; empty where nobody began to."""
+    told = content.get("rollback")
+    if not told:
+        return ""
+    if told["state"] != "done":
+        return f"begun {told['at']}, not finished; go on with: crmbook rollback {content['customer']} --run {content['run_id']} --yes"
+    return f"{told['at']}{', forgotten too' if told['forget'] else ', what was deleted lies in the bin for 90 days'}"
 
 
 def _progress(record: runs.Record) -> dict[str, Any] | None:

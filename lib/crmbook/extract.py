@@ -20,6 +20,7 @@ from crmbook import (
     source_attachments,
     source_files,
     tables,
+    waiting,
 )
 from crmbook.errors import NotFound, Waiting
 from crmbook.extract_frames import Columns
@@ -124,7 +125,8 @@ def _client(run: Run) -> UserCom:
     rate = source.requests_per_second
     limits = {"second": int(rate)} if rate >= 1 else {"minute": max(1, int(rate * 60))}
     host = checked_base_url(base_url).netloc.decode()
-    return UserCom(base_url, token, quota=Quota(run.quota_path, host, limits))
+    quota = Quota(run.quota_path, host, limits)
+    return UserCom(base_url, token, quota=quota, max_wait_s=waiting.max_wait_s())
 
 
 def _fetch(job: _Extract) -> None:

@@ -34,7 +34,7 @@ def hand_over(run: Run, ids: TargetIds) -> None:
         ),
         open_items=handoff.open_items(
             findings=findings, automations=listed, automation_check=count, segments=segments,
-            **_frames(run, ("owner_queue", "rejects", "carried", "loss", "list_plan")),
+            **_frames(run, ("owner_queue", "rejects", "carried", "loss", "list_plan", "foreign_records")),
         ),
     )  # fmt: skip
 

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS crosswalk(
   origin TEXT NOT NULL CHECK (origin IN ('created', 'matched')),
   PRIMARY KEY (entity, source_id), UNIQUE (entity, target_id));
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS refusals(op_id TEXT NOT NULL, attempts INTEGER NOT NULL, error TEXT, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS calls(entity TEXT PRIMARY KEY, used INTEGER NOT NULL);
 """
 
 
@@ -187,6 +189,31 @@ class Ledger:
         with self._change() as db:
             for op_id in op_ids:
                 self._close(db, op_id, "unclear", error=error)
+
+    def reopen(self, op_ids: Iterable[str]) -> set[str]:
+        """The refused ones of *op_ids*, open again; what was said about them stands in `refusals`."""
+        chosen = "state = 'rejected' AND op_id IN (SELECT value FROM json_each(?))"
+        statements = (
+            f"INSERT INTO refusals SELECT op_id, attempts, error, at FROM writes WHERE {chosen}",  # noqa: S608  constant
+            f"UPDATE writes SET state = 'unclear', error = NULL WHERE {chosen} RETURNING op_id",  # noqa: S608  constant
+        )
+        wanted = (json.dumps(list(op_ids)),)
+        with self._change(sync="FULL") as db:
+            _, again = [db.execute(statement, wanted).fetchall() for statement in statements]
+        return {op_id for (op_id,) in again}
+
+    def spend(self, entity: str, calls: int) -> None:
+        """*calls* more were made for *entity*; the count goes on over all starts."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO calls VALUES (?, ?) ON CONFLICT(entity) DO UPDATE SET used = used + excluded.used",
+                (entity, calls),
+            )
+
+    def spent(self) -> dict[str, int]:
+        """Calls made so far by entity."""
+        with self._told():
+            return dict(self._db.execute("SELECT entity, used FROM calls"))
 
     def pending(self) -> list[Write]:
         """Writes whose outcome nobody knows, in order."""

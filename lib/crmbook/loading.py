@@ -4,8 +4,8 @@ from contextlib import closing
 
 import polars as pl
 
-from crmbook import apply, plan_limits, target
-from crmbook.phases import documents, load
+from crmbook import apply, guard, plan_limits, target
+from crmbook.phases import documents, forecast, load, strategies
 from crmbook.runs import Run
 from crmbook.vendors import plans
 
@@ -22,26 +22,45 @@ def plan(run: Run) -> pl.DataFrame:
     documents.require(run.save("storage", documents.storage(history.documents, room)))
     with closing(target.connect(run)) as client:
         planned = apply.plan_of(run, client)
-    accounts, contacts, deals = run.frames("sales_accounts", "contacts", "deals")
-    quotas = {
-        p.name: p.requests_per_hour
-        for p in plans.load().values()
-        if p.edition == run.target.edition and p.requests_per_hour
-    }
+    accounts, contacts, deals, fields = run.frames("sales_accounts", "contacts", "deals", "target_fields")
+    chosen = strategies.ways(apply.capabilities(run), fields)
     run.save_all(
         coverage=load.coverage(
             planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
         ),
-        forecast=load.forecast(planned, quotas),
+        strategies=strategies.shown(planned, chosen),
+        forecast=forecast.forecast(planned, _quotas(run), chosen=chosen, existing=run.read("existing")),
     )
     return planned
 
 
-def carry_out(run: Run, planned: pl.DataFrame) -> pl.DataFrame:
-    """The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is."""
+def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) -> pl.DataFrame:
+    """
+    The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is.
+
+    *retry_rejected* sends again what the target refused in an earlier start, and nothing that is done.
+    """
     digest = load.plan_hash(planned)
     approval = run.require_approval("plan", digest, load.headline(planned))
-    with closing(target.connect(run)) as client:
-        apply.apply(run, client, planned, confirm=approval["hash"])
-    run.save("crosswalk", apply.crosswalk(run))
+    with guard.writing(run) as door:
+        apply.apply(
+            run, door.client, planned, confirm=approval["hash"], retry_rejected=retry_rejected,
+            between=door.between,
+        )  # fmt: skip
+    run.save_all(
+        failed_keys=apply.failed_keys(run),
+        forecast_error=forecast.error(run.read("forecast"), apply.calls_used(run)),
+        crosswalk=apply.crosswalk(run),
+    )
     return run.save("outcomes", apply.outcomes(run, planned))
+
+
+def _quotas(run: Run) -> dict[str, int]:
+    """Requests an hour by plan of the target's edition, its own plan's as the customer has it."""
+    published = {
+        p.name: p.requests_per_hour
+        for p in plans.load().values()
+        if p.edition == run.target.edition and p.requests_per_hour
+    }
+    own = run.target.requests_per_hour
+    return published | ({run.target.plan: own} if own else {})

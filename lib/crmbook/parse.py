@@ -4,6 +4,7 @@ Each function takes the raw text of a column and gives its value, null where the
 is guessed: no decimal comma, no day before month, no offset that moves a date.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -14,6 +15,8 @@ EMAIL: Final = rf"^{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*\.)+(
 URL: Final = rf"^(?:[Hh][Tt][Tt][Pp][Ss]?://)?(?:{_LABEL}+\.)+(?:[^\s.:/?#@,;0-9-]{_LABEL}+)(?::[0-9]{{1,5}})?(?:[/?#]\S*)?$"
 EMAIL_LENGTH: Final = 254
 LOCAL_PART_LENGTH: Final = 64
+_YES: Final = ("true", "t", "yes", "1")
+_NO: Final = ("false", "f", "no", "0")
 E164: Final = r"^\+[1-9][0-9]{6,14}$"
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
@@ -54,6 +57,17 @@ def number(raw: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
 
 
+def flag(raw: pl.Expr) -> pl.Expr:
+    """True or false where the text is a word for it."""
+    word = trimmed(raw).str.to_lowercase()
+    return pl.when(word.is_in(_YES)).then(True).when(word.is_in(_NO)).then(False)
+
+
+def flag_key(raw: pl.Expr) -> pl.Expr:
+    """What two words for one truth value share."""
+    return pl.coalesce(flag(raw).cast(pl.String), trimmed(raw))
+
+
 def integer(raw: pl.Expr) -> pl.Expr:
     """A whole number of up to 64 bits; `3.0` is one."""
     text = trimmed(raw)
@@ -67,6 +81,21 @@ def significant_digits(raw: pl.Expr) -> pl.Expr:
     is_decimal = mantissa.str.contains(".", literal=True)
     short = pl.when(is_decimal).then(mantissa.str.strip_chars_end("0")).otherwise(mantissa)
     return short.str.replace_all("[^0-9]", "").str.strip_chars_start("0").str.len_chars()
+
+
+def number_key(raw: pl.Expr) -> pl.Expr:
+    """What two spellings of one number share: its digits and their power of ten; other text as it is, trimmed."""
+    text = trimmed(raw)
+    mantissa = text.str.replace("[eE].*$", "")
+    fraction = mantissa.str.extract(r"\.([0-9]*)$").fill_null("")
+    digits = mantissa.str.replace_all("[^0-9]", "").str.strip_chars_start("0")
+    short = digits.str.strip_chars_end("0")
+    exponent = text.str.extract("[eE]([+-]?[0-9]{1,3})$").cast(pl.Int64, strict=False).fill_null(0)
+    zeros = digits.str.len_chars().cast(pl.Int64) - short.str.len_chars().cast(pl.Int64)
+    power = exponent - fraction.str.len_chars().cast(pl.Int64) + zeros
+    sign = pl.when(text.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
+    value = pl.when(short == "").then(pl.lit("0")).otherwise(pl.format("{}{}e{}", sign, short, power))
+    return pl.when(text.str.contains(_NUMBER)).then(value).otherwise(text)
 
 
 def instant(raw: pl.Expr) -> pl.Expr:
@@ -112,6 +141,18 @@ def is_in_microseconds(raw: pl.Expr) -> pl.Expr:
     """True where the timestamp has no digit beyond the sixth decimal."""
     fraction = trimmed(raw).str.extract(_INSTANT, 4).fill_null("")
     return ~fraction.str.contains("^[.,][0-9]{6}[0-9]*[1-9]")
+
+
+def date_key(raw: pl.Expr) -> pl.Expr:
+    """What two spellings of one day share; a text with a time of day stays what it is."""
+    day = pl.when(is_midnight(raw)).then(date(raw).dt.strftime("%Y-%m-%d"))
+    return pl.coalesce(day, trimmed(raw))
+
+
+def instant_key(raw: pl.Expr) -> pl.Expr:
+    """What two spellings of one instant share, with what it says beyond microseconds; a day stays a day."""
+    beyond = trimmed(raw).str.extract(_INSTANT, 4).str.slice(7).str.strip_chars_end("0").fill_null("")
+    return pl.coalesce(instant(raw).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f") + beyond, trimmed(raw))
 
 
 def elements(raw: pl.Expr) -> pl.Expr:
@@ -173,6 +214,19 @@ def url(raw: pl.Expr) -> pl.Expr:
     return scheme + bare.str.extract("^([^/?#]*)").str.to_lowercase() + bare.str.extract("^[^/?#]*((?s).*)$")
 
 
+def phone_key(raw: pl.Expr) -> pl.Expr:
+    """What two spellings of one telephone number share: the text without what only groups its digits."""
+    return trimmed(raw).str.replace_all(r"[\s().\-/]", "")
+
+
+def url_key(raw: pl.Expr) -> pl.Expr:
+    """What two spellings of one web address share: https is understood, the case of scheme and host means nothing."""
+    bare = trimmed(raw).str.replace("^(?i)https://", "")
+    return bare.str.extract("^((?i:http://)?[^/?#]*)").str.to_lowercase() + bare.str.extract(
+        "^(?i:http://)?[^/?#]*((?s).*)$"
+    )
+
+
 def is_url(raw: pl.Expr) -> pl.Expr:
     """True where the text is a web address with a full host name, without user or blanks."""
     return trimmed(raw).str.contains(URL)
@@ -197,3 +251,10 @@ def email_key(email: pl.Expr) -> pl.Expr:
 def name_key(name: pl.Expr) -> pl.Expr:
     """What two names share when a person would read them as the same: case and runs of blanks are ignored."""
     return composed(name).str.replace_all(r"\s+", " ").str.to_lowercase()
+
+
+KEYS: Final[dict[str, Callable[[pl.Expr], pl.Expr]]] = {
+    "name": composed, "email": email_key, "phone": phone_key, "url": url_key, "checkbox": flag_key,
+    "integer": number_key, "number": number_key, "money": number_key, "date": date_key, "datetime": instant_key,
+}  # fmt: skip
+"""What two spellings of one value share, by the name of the cleaning rule; for the others blanks around mean nothing."""

@@ -49,6 +49,7 @@ def run(
     names = _asked(only, first, last)
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(customer, env, run_id, sample)
+    runs.refuse_rolled_back(record)
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
     try:
@@ -155,7 +156,11 @@ def _opened(customer: str, env: config.Env, run_id: str, sample: int | None) -> 
         if not record.exists():
             return runs.create(customer, env, parameters={"sample": sample or 0}, run_id=run_id)
     else:
-        unfinished = [r for r in runs.all_runs(customer) if r.get()["env"] == env and not _is_finished(r)]
+        unfinished = [
+            r
+            for r in runs.all_runs(customer)
+            if r.get()["env"] == env and not _is_finished(r) and not runs.rolled_back(r)
+        ]
         if not unfinished:
             return runs.create(customer, env, parameters={"sample": sample or 0})
         record = unfinished[-1]
@@ -244,7 +249,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
     known = runner.declared(phase)
     base = {"customer": content["customer"], "run_id": content["run_id"], **content["parameters"]}
     parameters = {**{k: v for k, v in base.items() if k in known}, **values}
-    with _bar(phase) as watch:
+    with bar(phase) as watch:
         try:
             runner.run_phase(record, phase, parameters, watch=watch)
         except CrmbookError:
@@ -259,7 +264,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
 
 
 @contextmanager
-def _bar(phase: str) -> Iterator[runner.Watch | None]:
+def bar(phase: str) -> Iterator[runner.Watch | None]:
     """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None

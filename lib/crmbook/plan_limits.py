@@ -2,7 +2,13 @@
 
 from typing import Final
 
+import polars as pl
+
+from crmbook.phases import edition as editions
+from crmbook.phases import fitting
 from crmbook.phases.scoping import Limit
+from crmbook.runs import Run
+from crmbook.vendors import plans
 from crmbook.vendors.plans import Plan
 
 _SWITCHES: Final = {"pipelines": "multiple_pipelines", "currencies": "multi_currency"}
@@ -10,7 +16,7 @@ _SWITCHES: Final = {"pipelines": "multiple_pipelines", "currencies": "multi_curr
 
 def of(plan: Plan) -> dict[str, Limit]:
     """The limits of *plan* by the names `scoping.plan_check` reads; unpublished ones are None."""
-    plain = ("custom_fields_total", "choices_per_field", "users")
+    plain = ("custom_fields_total", "choices_per_field", "unique_fields", "users")
     limits = {name: _limit(plan, name, getattr(plan, name)) for name in plain}
     for name, switch in _SWITCHES.items():
         several = getattr(plan, switch)
@@ -33,3 +39,18 @@ def _limit(plan: Plan, figure: str, allowed: float | None, *, is_open: bool = Fa
     source = plan.basis.get(figure)
     title = source.title if source else "not published"
     return Limit(allowed, f"{plan.name}: {title}", is_open)
+
+
+def fit(run: Run) -> pl.DataFrame:
+    """`workspace_limits` of the decisions as they stand, saved."""
+    edition, plan = editions.of(run.target.edition), plans.plan(run.target.plan)
+    names = ("custom_fields", "mapping", "fields", "stages", "owners")
+    fields, mapping, known, stages, owners = run.frames(*names)
+    return run.save(
+        "workspace_limits",
+        fitting.workspace_limits(
+            edition.by_module(fields), mapping=mapping, fields=known, stages=stages, owners=owners,
+            currencies=run.read("source_deals").get_column("currency").drop_nulls().n_unique(),
+            limits=of(plan), plans={p.name: of(p) for p in plans.load().values() if p.edition == plan.edition},
+        ),
+    )  # fmt: skip

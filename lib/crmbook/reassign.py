@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final
 
-from crmbook import apply_owners, archive, config, csvfiles, runs, target, workspace_read
+from crmbook import apply_owners, archive, config, csvfiles, runs, target, target_lock, workspace_read
 from crmbook.ledger import Ledger
 from crmbook.phases import reassigning, resolving
 from crmbook.runs import Run
@@ -29,14 +29,17 @@ def reassign(customer: str, run_id: str, say: Callable[[str], None]) -> dict[str
 
     Raises:
         UpstreamError: the load has not passed, or the administrator is no active user any more.
-        UsageError: another process is loading this run, or its target is another one now.
+        UsageError: another run writes to this target, or the target is another one now.
         ApiError: the target stopped answering; run again to continue.
     """
     run = _opened(customer, run_id)
     owners, then, crosswalk, plan = run.frames("owners", "target_owners", "crosswalk", "plan")
     normalized = {entity: run.read(table) for entity, table in reassigning.OWNED.items()}
     admin = run.customer.admin_email
-    with closing(target.connect(run)) as client, Ledger(run.ledger_path) as ledger, ledger.writing():
+    with (
+        target_lock.held(run), closing(target.connect(run)) as client, Ledger(run.ledger_path) as ledger,
+        ledger.writing(),
+    ):  # fmt: skip
         ledger.bind(target_host=target.host(run))
         now = workspace_read.owners(client)
         queue = reassigning.queue(
@@ -58,6 +61,7 @@ def reassign(customer: str, run_id: str, say: Callable[[str], None]) -> dict[str
 
 def _opened(customer: str, run_id: str) -> Run:
     record = runs.Record(runs.root() / customer / run_id)
+    runs.refuse_rolled_back(record)
     settled = config.read(runs.root() / customer / "customer.toml")
     return Run(record, "reassign", settled, record.get()["env"], {})
 

@@ -66,6 +66,7 @@ _FRONT: Final = """
 <h2>Every relation, likewise</h2>{{ links }}
 <h2>Every row of the history, from the source to the target</h2>{{ history }}
 <h2>Instants in the target beside those of the source</h2>{{ instants }}
+<h2>What the move cost, named before it was approved and found in the target</h2>{{ lost }}
 <h2>What a person still has to do</h2>{{ open_items }}
 <h2>Who approved what</h2>{{ approvals }}
 <h2>The phases and their evidence</h2>{{ phases }}
@@ -86,18 +87,21 @@ _TABLE: Final = """
 """
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates in which every value is escaped."""
     return Environment(autoescape=select_autoescape(default=True), trim_blocks=True)
 
 
-def _page(title: str, body: str) -> str:
-    return _environment().from_string(_PAGE).render(title=title, style=Markup(_STYLE), body=Markup(body))  # noqa: S704
+def page(title: str, body: str, *, style: str = "") -> str:
+    """An offline page with the house's look around *body*, which is HTML; *style* adds to it."""
+    look, content = Markup(_STYLE + style), Markup(body)  # noqa: S704  made here and by callers that escape
+    return environment().from_string(_PAGE).render(title=title, style=look, body=content)
 
 
 def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> Markup:
     """*frame* as an HTML table, everything escaped; *links* maps a cell of the first column to an address."""
-    page = (
-        _environment()
+    made = (
+        environment()
         .from_string(_TABLE)
         .render(
             titles=[c.replace("_", " ") for c in frame.columns],
@@ -108,7 +112,7 @@ def table(frame: pl.DataFrame, *, links: Mapping[str, str] | None = None) -> Mar
             has_words=any(dtype == pl.String for dtype in frame.dtypes[1:]),
         )
     )
-    return Markup(page)  # noqa: S704  the template escapes every cell
+    return Markup(made)  # noqa: S704  the template escapes every cell
 
 
 def _cell(value: object) -> str:
@@ -121,15 +125,15 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def write_notebook(notebook: Path, page: Path) -> None:
-    """The executed *notebook* as one offline *page*; code stays visible, plain text only where nothing richer is."""
+def write_notebook(notebook: Path, target: Path) -> None:
+    """The executed *notebook* as one offline page at *target*; code stays visible, plain text only where nothing richer is."""
     content = nbformat.read(notebook, as_version=4)
     parts = [_rendered(cell) for cell in content.cells]
     title = next(
         (c.source.splitlines()[0].lstrip("# ") for c in content.cells if c.cell_type == "markdown"),
         notebook.stem,
     )
-    runs.write_text(page, _page(title, "\n".join(parts)))
+    runs.write_text(target, page(title, "\n".join(parts)))
 
 
 def _rendered(cell: Any) -> str:
@@ -170,7 +174,7 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str, path
     differing = sum(_total(tables[kind], "different") for kind in ("field_fidelity", "history_fidelity"))
     late = _total(tables["instant_balance"], "different")
     lost_links = _total(tables["link_balance"], "missing", "extra", "wrong_primary")
-    body = _environment().from_string(_FRONT).render(
+    body = environment().from_string(_FRONT).render(
         name=name, run_id=content["run_id"], env=content["env"], edition=edition, plan=plan,
         verdict=_verdict(content, problems + differing + lost_links + late),
         headline=[
@@ -183,13 +187,13 @@ def write_front(record: runs.Record, *, name: str, edition: str, plan: str, path
         ],
         moved=table(_of(tables["moved"], "object", "in_source", "in_target", "not_moved", "why")),
         carried=table(_of(tables["moved"], "object", "carrier", "kept", "lossy")), classes=table(balance), links=table(tables["link_balance"]),
-        history=table(tables["history_chain"]), instants=table(tables["instant_balance"]),
+        history=table(tables["history_chain"]), instants=table(tables["instant_balance"]), lost=table(_lost(tables["lost_fields"])),
         open_items=table(tables["open_items"]),
         approvals=table(_approvals(content)),
         phases=table(phases, links=evidence),
     )  # fmt: skip
     path = path or record.folder / "index.html"
-    runs.write_text(path, _page(f"{name}: User.com to Freshsales", body))
+    runs.write_text(path, page(f"{name}: User.com to Freshsales", body))
     return path
 
 
@@ -197,12 +201,22 @@ _FRONT_TABLES: Final = (
     ("07_handoff", "moved"), ("06_reconciliation", "class_balance"), ("06_reconciliation", "link_balance"),
     ("06_reconciliation", "field_fidelity"), ("06_reconciliation", "history_class_balance"),
     ("06_reconciliation", "history_fidelity"), ("06_reconciliation", "history_chain"),
-    ("06_reconciliation", "instant_balance"), ("07_handoff", "open_items"),
+    ("06_reconciliation", "instant_balance"), ("06_reconciliation", "lost_fields"), ("07_handoff", "open_items"),
 )  # fmt: skip
 
 
 def _of(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
     return frame.select(c for c in columns if c in frame.columns)
+
+
+def _lost(frame: pl.DataFrame) -> pl.DataFrame:
+    """Losses of values by entity and kind; which field lost how much stands in 02 and 06."""
+    if frame.is_empty():
+        return frame
+    lost = frame.filter("is_loss").group_by("entity", "kind")
+    return lost.agg(
+        pl.col("source_field").n_unique().alias("fields"), pl.col("named", "found", "unnamed").sum()
+    ).sort("entity", "kind")
 
 
 def _total(frame: pl.DataFrame, *columns: str) -> int:
@@ -215,6 +229,8 @@ def _read(record: runs.Record, phase: str, name: str) -> pl.DataFrame:
 
 
 def _verdict(content: dict[str, Any], findings: int) -> str:
+    if told := content.get("rollback"):
+        return "This run was taken back." if told["state"] == "done" else "This run is being taken back."
     if content["phases"].get("06_reconciliation", {}).get("status") != "passed":
         return "The target has not been reconciled yet."
     signed = [a for a in content["approvals"] if a["what"] == "reconciliation"]

@@ -46,6 +46,8 @@ PHASES: Final = (
     Phase("07_handoff", "What does the customer need on day one and in the hypercare week?"),
 )
 NAMES: Final = tuple(phase.name for phase in PHASES)
+# A notebook of a run that has no place in the line.
+ROLLBACK: Final = Phase("rollback", "What of this run can be taken back, and has it been?")
 
 
 def root() -> Path:
@@ -182,6 +184,21 @@ def all_runs(customer: str) -> list[Record]:
     """The customer's runs, oldest first."""
     found = [Record(path.parent) for path in (root() / customer).glob("*/run.json")]
     return sorted(found, key=lambda record: (record.get()["created_at"], record.folder.name))
+
+
+def rolled_back(record: Record) -> str:
+    """When a rollback of this run began, empty where none did: such a run is over, and nothing builds on it."""
+    return str(record.get().get("rollback", {}).get("at", ""))
+
+
+def refuse_rolled_back(record: Record) -> None:
+    """Raises UsageError where a rollback of the run has begun."""
+    if rolled_back(record):
+        content = record.get()
+        raise UsageError(
+            f"run {record.folder.name} was rolled back; start a new one with:"
+            f" crmbook run {content['customer']} --env {content['env']} --run NEW"
+        )
 
 
 def mapping_approval(customer: str, digest: str) -> dict[str, str] | None:
@@ -377,12 +394,12 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
         ParameterError: a parameter has another type than the notebook declares.
         UpstreamError: the phase before has not passed in this run.
     """
-    if phase not in NAMES:
+    if phase not in (*NAMES, ROLLBACK.name):
         raise ParameterError(f"phase {phase}: expected one of {', '.join(NAMES)}")
     record = Record(root() / customer / run_id)
     content = record.get()
     _check_types(parameters)
-    before = NAMES[NAMES.index(phase) - 1] if NAMES.index(phase) else None
+    before = NAMES[NAMES.index(phase) - 1] if phase in NAMES[1:] else None
     if before and content["phases"].get(before, {}).get("status") != "passed":
         state = content["phases"].get(before, {}).get("status", "not run")
         raise UpstreamError(
@@ -402,7 +419,7 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
 def _check_types(parameters: Mapping[str, Any]) -> None:
     """An interactive typo (a text where a switch is meant) is caught here; the command line checks its own."""
     for name, value in parameters.items():
-        if name in ("reveal", "delta") and not isinstance(value, bool):
+        if name in ("reveal", "delta", "is_confirmed", "forget") and not isinstance(value, bool):
             raise ParameterError(f"{name}: expected True or False, got {type(value).__name__}")
         if name == "sample" and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise ParameterError("sample: expected a whole number, 0 for all")

@@ -11,8 +11,10 @@ import polars as pl
 
 from crmbook import (
     apply,
+    checklist_page,
     deciding,
     earlier,
+    field_creation,
     figures,
     handing_over,
     history_checks,
@@ -20,8 +22,10 @@ from crmbook import (
     normalizing,
     plan_limits,
     probe,
+    proposing,
     readback,
     target,
+    target_lock,
     workspace_read,
 )
 from crmbook.errors import Waiting
@@ -44,6 +48,7 @@ CHECKLIST = "checklist.csv"
 
 decide = deciding.decide
 offer_mapping = deciding.offer_mapping
+model_remark = proposing.model_remark
 compare_maps = deciding.compare_maps
 open_rows = deciding.open_rows
 normalize = normalizing.normalize
@@ -86,18 +91,28 @@ def inspect_workspace(run: Run) -> pl.DataFrame:
     custom_fields, stages, owners, deals, types = run.frames(
         "custom_fields", "stages", "owners", "source_deals", "activity_types"
     )
-    with closing(target.connect(run)) as client:
-        found = workspace_read.read(client)
-        lists = workspace_read.lists(client, earlier.crosswalk(run))
-    run.save_all(**found, existing_lists=lists)
     needed = workspace.needs(
         custom_fields=editions.of(run.target.edition).by_module(custom_fields), stages=stages, owners=owners,
         currencies=deals.get_column("currency").unique().to_list(), admin_email=run.customer.admin_email,
         activity_types=types,
     )  # fmt: skip
-    settings = {name: frame for name, frame in found.items() if name != "target_statuses"}
-    checklist = workspace.check(needed, policy=run.policy, **settings)
+    with closing(target.connect(run)) as client:
+
+        def looked() -> pl.DataFrame:
+            found = workspace_read.read(client)
+            run.save_all(**found)
+            settings = {name: frame for name, frame in found.items() if name != "target_statuses"}
+            checked = workspace.check(needed, policy=run.policy, **settings)
+            return field_creation.proven(client, checked)
+
+        checklist = looked()
+        if run.policy.custom_fields == "api":
+            checklist = field_creation.create(run, client, checklist, looked)
+        run.save("existing_lists", workspace_read.lists(client, earlier.crosswalk(run)))
     workspace_read.write_checklist(run.phase_folder / CHECKLIST, checklist)
+    checklist_page.write(
+        run.phase_folder / checklist_page.NAME, checklist, customer=run.customer.name, env=run.env
+    )
     run.save("readiness", workspace.readiness(checklist))
     return run.save("checklist", checklist)
 
@@ -117,7 +132,7 @@ def require_readiness(run: Run, checklist: pl.DataFrame) -> None:
 
 def measure(run: Run) -> pl.DataFrame:
     """`capabilities`: what this tenant was seen to do, by canary records that are gone afterwards."""
-    with closing(target.connect(run)) as client:
+    with target_lock.held(run), closing(target.connect(run)) as client:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 

@@ -283,11 +283,12 @@ FIELDS = _table(
     "fields",
     "entity field",
     "per source field: is it standard, declared and observed kind (all values), the kind most values have and"
-    " their share (0-1), fill, length in characters; choices are the distinct values where there are at most 300 and the kind is a choice, else empty",
+    " their share (0-1), fill, length in characters; choices are the distinct values where there are at most 300 and the kind is a choice, else empty;"
+    " sign is what most values were recognised as (country, currency, time_zone, linkedin, facebook, twitter) and sign_share how many, blank and 0 where nothing",
     {
         "entity": S, "field": S, "label": S, "is_standard": B, "declared": S, "observed": S, "mostly": S,
         "mostly_share": F, "records": I, "filled": I, "distinct": I, "max_length": I, "max_choices": I,
-        "choices": TEXTS,
+        "choices": TEXTS, "sign": S, "sign_share": F,
     },
     personal="choices",
 )
@@ -391,6 +392,34 @@ LIST_PLAN = _table(
     " blank where it is left behind by decision",
     {"list_key": S, "kind": S, "name": S, "target_name": S, "members": I, "is_renamed": B},
 )
+PROPOSALS = _table(
+    "proposals",
+    "entity source_field rank",
+    "what a source field, stage or activity type may become, the likeliest first, at most three; entity is contact, company, deal, stage"
+    " or activity_type and source_field its key as in decisions.csv; confidence 0-1; is_chosen is true where it is the mapping's proposal",
+    {
+        "entity": S, "source_field": S, "rank": I, "target_field": S, "rule": S, "confidence": F, "reason": S,
+        "is_chosen": B,
+    },
+)
+CHOICE_PROPOSALS = _table(
+    "choice_proposals",
+    "entity source_field source_value rank",
+    "what a source choice may become among the choices its target field has already; the first is the choice itself where"
+    " the field is new",
+    {
+        "entity": S, "source_field": S, "source_value": S, "rank": I, "target_value": S, "confidence": F,
+        "reason": S,
+    },
+    personal="source_value target_value",
+)
+OWNER_PROPOSALS = _table(
+    "owner_proposals",
+    "agent_id rank",
+    "which Freshsales user a source owner may be; only the same e-mail is ever acted upon, a similar name is a suggestion",
+    {"agent_id": S, "rank": I, "email": S, "confidence": F, "reason": S},
+    personal="email",
+)
 UNMAPPED = _table(
     "unmapped",
     "entity field",
@@ -416,16 +445,38 @@ MAPPING_CHANGES = _table(
     {"entity": S, "source_field": S, "before": S, "after": S, "records": I},
 )
 
+LOSS_PREVIEW = _table(
+    "loss_preview",
+    "entity source_field target_field rule kind",
+    "what the map does to values before anybody approves it: per field and kind of difference the rows it touches, their"
+    " share of those that have a value (0-1, null where nothing is counted), and what follows; is_loss is false where the"
+    " meaning stays; source_field is `(the record)` for whole records, whose rule is the reason",
+    {
+        "entity": S, "source_field": S, "target_field": S, "rule": S, "kind": S, "is_loss": B, "rows": I, "share": F,
+        "consequence": S,
+    },
+)
+WORKSPACE_LIMITS = _table(
+    "workspace_limits",
+    "module limit item",
+    "what the map needs of the workspace beside what the plan and the vendor allow; item is blank or the field it is about;"
+    " verdict is fits, unknown (nobody publishes the limit), told_apart or exceeds, with what to do",
+    {
+        "module": S, "limit": S, "item": S, "planned": I, "allowed": I, "verdict": S, "proposal": S, "source": S,
+    },
+)
+
 # 03_workspace: what the target has
 _phase = "03_workspace"
 
 TARGET_FIELDS = _table(
     "target_fields",
     "module api_name",
-    "a field of the target as its settings tell; choices and choice_ids run parallel",
+    "a field of the target as its settings tell; choices and choice_ids run parallel; is_unique is null where no"
+    " form tells it",
     {
         "module": S, "api_name": S, "label": S, "field_type": S, "is_custom": B, "is_required": B,
-        "choices": TEXTS, "choice_ids": TEXTS,
+        "is_unique": B, "choices": TEXTS, "choice_ids": TEXTS,
     },
 )
 TARGET_OWNERS = _table(
@@ -474,8 +525,8 @@ EXISTING_LISTS = _table(
 CAPABILITIES = _table(
     "capabilities",
     "capability",
-    "what this tenant was measured to do, with the evidence",
-    {"capability": S, "value": S, "evidence": S},
+    "what this tenant was measured to do, when, and with which evidence",
+    {"capability": S, "value": S, "evidence": S, "measured_at": TIME},
 )
 CHECKLIST = _table(
     "checklist",
@@ -510,11 +561,11 @@ ACCOUNTS = _table(
     "an account as it will be written; owner_agent_id is a source agent",
     {
         "source_id": S, "owner_agent_id": S, "name": S, "phone": S, "website": S, "address": S, "city": S,
-        "state": S, "zipcode": S, "country": S, "number_of_employees": I, "tags": TEXTS,
-        "cf_usercom_original_id": S,
+        "state": S, "zipcode": S, "country": S, "number_of_employees": I, "annual_revenue": F, "facebook": S,
+        "twitter": S, "linkedin": S, "tags": TEXTS, "cf_usercom_original_id": S,
     },
     prefix="cf_",
-    personal="name phone website address city state zipcode",
+    personal="name phone website address city state zipcode annual_revenue facebook twitter linkedin",
 )
 CONTACTS = _table(
     "contacts",
@@ -583,6 +634,13 @@ LOSS = _table(
     "entity field kind",
     "what the target can't hold: rounded, truncated, collapsed, shifted or dropped values",
     {"entity": S, "field": S, "kind": S, "records": I},
+)
+LOSS_AGREEMENT = _table(
+    "loss_agreement",
+    "entity source_field kind",
+    "what the map was said to lose beside what was lost making the records; unexplained is the difference, 0 where a fact"
+    " measured in between explains it (why)",
+    {"entity": S, "source_field": S, "kind": S, "previewed": I, "lost": I, "unexplained": I, "why": S},
 )
 TASKS = _table(
     "tasks",
@@ -684,11 +742,29 @@ PLAN = _table(
     },
     personal="payload",
 )
+STRATEGIES = _table(
+    "strategies",
+    "entity",
+    "how the writes of an entity go out: bulk_with_links, bulk_then_links or single, by which key, and why",
+    {"entity": S, "strategy": S, "key": S, "reason": S},
+)
 FORECAST = _table(
     "forecast",
     "plan entity",
-    "calls and hours the load takes at each plan's quota",
+    "calls and hours the load takes at each plan's quota; entity `total` is their sum, `guards` the run's own checks",
     {"plan": S, "entity": S, "calls": I, "requests_per_hour": I, "hours": F},
+)
+FORECAST_ERROR = _table(
+    "forecast_error",
+    "entity",
+    "calls forecast beside calls used over all starts of the load; error is (used - forecast) / forecast",
+    {"entity": S, "forecast": I, "used": I, "error": F},
+)
+FAILED_KEYS = _table(
+    "failed_keys",
+    "op_id",
+    "a write the target refused, with the kind of reason; its own words stand in the ledger",
+    {"op_id": S, "entity": S, "source_id": S, "kind": S},
 )
 STORAGE = _table(
     "storage",
@@ -715,6 +791,19 @@ EXISTING = _table(
     {"module": S, "target_id": I, "email": S, "external_id": S, "name": S, "original_id": S},
     personal="email name",
 )
+CAPABILITY_CHECK = _table(
+    "capability_check",
+    "capability",
+    "what the tenant was measured to do before the plan was made, and right before the first write; verdict is"
+    " confirmed, changed or not asked",
+    {"capability": S, "measured": S, "now": S, "verdict": S},
+)
+FOREIGN_RECORDS = _table(
+    "foreign_records",
+    "kind target_id",
+    "what nobody planned on a contact or lead this load created (entity, source_id), as Workflows make it; kept",
+    {"kind": S, "target_id": I, "entity": S, "source_id": S, "seen_at": TIME},
+)
 CROSSWALK = _table(
     "crosswalk",
     "entity source_id",
@@ -731,10 +820,11 @@ ACTUAL_ACCOUNTS = _table(
     "an account as the target tells it; source_id is the mark it carries, null for one that is not ours",
     {
         "target_id": I, "source_id": S, "owner_id": I, "name": S, "phone": S, "website": S, "address": S,
-        "city": S, "state": S, "zipcode": S, "country": S, "number_of_employees": I, "tags": TEXTS,
+        "city": S, "state": S, "zipcode": S, "country": S, "number_of_employees": I, "annual_revenue": F,
+        "facebook": S, "twitter": S, "linkedin": S, "tags": TEXTS,
     },
     prefix="cf_",
-    personal="name phone website address city state zipcode",
+    personal="name phone website address city state zipcode annual_revenue facebook twitter linkedin",
 )
 ACTUAL_CONTACTS = _table(
     "actual_contacts",
@@ -931,6 +1021,16 @@ FIELD_FIDELITY = _table(
     "per field: values compared, equal, different",
     {"entity": S, "field": S, "compared": I, "equal": I, "different": I},
 )
+LOST_FIELDS = _table(
+    "lost_fields",
+    "entity source_field target_field rule kind",
+    "the target's values taken back to the source's words, beside the source: rows found per field and kind of difference,"
+    " rows the map had named; unnamed are losses nobody named, unannounced changes nobody named",
+    {
+        "entity": S, "source_field": S, "target_field": S, "rule": S, "kind": S, "is_loss": B, "compared": I,
+        "named": I, "found": I, "unnamed": I, "unannounced": I,
+    },
+)
 CLASS_BALANCE = _table(
     "class_balance",
     "entity",
@@ -996,5 +1096,34 @@ MOVED = _table(
     "per object of the source: what moved, what did not, and why; in what it stands, what is kept, and what is lossy",
     {
         "object": S, "in_source": I, "in_target": I, "not_moved": I, "why": S, "carrier": S, "kept": S, "lossy": S,
+    },
+)
+
+# rollback, which has no place in the line
+_phase = "rollback"
+
+ROLLBACK_PLAN = _table(
+    "rollback_plan",
+    "entity source_id",
+    "what is done about each record a run wrote: keys are put back, stays are keys somebody changed since, because"
+    " names records that are not ours; members are those of a list that this run put in",
+    {
+        "entity": S, "source_id": S, "target_id": I, "origin": S, "action": S, "reason": S, "keys": TEXTS,
+        "stays": TEXTS, "because": TEXTS, "members": I, "is_done": B,
+    },
+)
+ROLLBACK_CALLS = _table(
+    "rollback_calls",
+    "number",
+    "calls each step of the rollback takes; the total with its hours at the hourly quota, where the plan publishes one",
+    {"number": I, "step": S, "calls": I, "hours": F},
+)
+ROLLBACK_OUTCOMES = _table(
+    "rollback_outcomes",
+    "entity",
+    "what became of every record a run wrote; unaccounted is the difference",
+    {
+        "entity": S, "written": I, "deleted": I, "restored": I, "emptied": I, "kept": I, "left": I, "gone": I,
+        "refused": I, "unaccounted": I,
     },
 )

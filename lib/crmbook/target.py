@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from crmbook import config
+from crmbook import config, waiting
 from crmbook.runs import Run
 from crmbook.vendors import freshsales, plans
 from crmbook.vendors.quota import Quota
@@ -23,6 +23,7 @@ def connect(run: Run) -> freshsales.Freshsales:
         target.base_url,
         token,
         quota=quota,
+        max_wait_s=waiting.max_wait_s(),
         on_wait=lambda wait_s, reason: run.log("waiting", wait_s=round(wait_s, 1), reason=reason),
     )
 

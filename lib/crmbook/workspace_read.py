@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from crmbook import csvfiles, tables
-from crmbook.errors import DataError
+from crmbook.errors import AuthError, DataError, NotFound
 from crmbook.phases import edition as editions
 from crmbook.vendors.freshsales import Freshsales
 
@@ -65,9 +65,29 @@ def _fields(client: Freshsales) -> pl.DataFrame:
     rows = []
     for module in editions.of(client.edition.name).modules.values():
         shaped = [_shaped(_field, row, f"{module} fields") for row in client.fields(module)]
-        rows += [row | {"module": module} for row in shaped if row["api_name"]]
+        unique = _unique(client, module)
+        rows += [
+            row | {"module": module, "is_unique": unique.get(row["api_name"])}
+            for row in shaped
+            if row["api_name"]
+        ]
     frame = pl.DataFrame(rows, schema=tables.TARGET_FIELDS.columns)
     return tables.conform(frame.unique(["module", "api_name"], keep="first"), tables.TARGET_FIELDS)
+
+
+def _unique(client: Freshsales, module: str) -> dict[str, bool]:
+    """Whether a field is unique, which only the forms tell (vendor docs); empty where they are not shown."""
+    try:
+        forms = client.forms(module)
+    except (AuthError, NotFound, DataError):
+        return {}
+    groups = [group for form in forms for group in form.get("fields") or [] if isinstance(group, Mapping)]
+    found: dict[str, bool] = {}
+    for field in [field for group in groups for field in (group, *(group.get("fields") or []))]:
+        options = field.get("field_options") if isinstance(field, Mapping) else None
+        if isinstance(options, Mapping) and isinstance(options.get("unique"), bool):
+            found[str(field.get("name"))] = options["unique"]
+    return found
 
 
 def _field(row: _Row) -> _Row:

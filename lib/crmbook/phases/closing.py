@@ -90,15 +90,16 @@ def closed_date(deals: pl.DataFrame, decided: Decisions) -> pl.Series:
     """The day a won or lost deal was closed where the customer is; null for the others and where none is told."""
     won, lost = (_unless(decided.leaves(ENTITY, at), at) for at in ("won_at", "lost_at"))
     at = pl.when(pl.col("status") == WON).then(won).when(pl.col("status") == LOST).then(lost)
-    return deals.select(closed_date=_local(at, decided).dt.date()).to_series()
+    return deals.select(closed_date=local(at, decided.time_zone).dt.date()).to_series()
 
 
 def _unless(is_left: bool, column: str) -> pl.Expr:
     return pl.lit(None, dtype=tables.TIME) if is_left else pl.col(column)
 
 
-def _local(instant: pl.Expr, decided: Decisions) -> pl.Expr:
-    return instant.dt.convert_time_zone(decided.time_zone)
+def local(instant: pl.Expr, time_zone: str) -> pl.Expr:
+    """*instant* on the customer's clock."""
+    return instant.dt.convert_time_zone(time_zone)
 
 
 def shown(deals: pl.DataFrame, places: pl.DataFrame, decided: Decisions) -> list[pl.Series]:
@@ -155,7 +156,8 @@ def loss(deals: pl.DataFrame, after: pl.DataFrame, decided: Decisions) -> pl.Dat
     counts = [
         ("probability", "rounded", in_rounded),
         ("closed_date", "shifted", undated.height),
-        *(_instant_loss(deals, at, status, decided) for at, status in (("won_at", WON), ("lost_at", LOST))),
+        *_instant_loss(deals, "won_at", WON, decided),
+        *_instant_loss(deals, "lost_at", LOST, decided),
     ]
     if not decided.has_field(MODULE, STAGE_FIELD):
         counts.append(("stage_id", "collapsed", joined.filter(is_moved).height))
@@ -166,9 +168,13 @@ def loss(deals: pl.DataFrame, after: pl.DataFrame, decided: Decisions) -> pl.Dat
     return merged(tables.LOSS, of_stages, tally(tables.LOSS, ENTITY, counts))
 
 
-def _instant_loss(deals: pl.DataFrame, at: str, status: int, decided: Decisions) -> tuple[str, str, int]:
-    """The time of day of a closing: a date can't hold it."""
+def _instant_loss(
+    deals: pl.DataFrame, at: str, status: int, decided: Decisions
+) -> list[tuple[str, str, int]]:
+    """The time of day of a closing, which a date can't hold, and closings of deals that are open again."""
     if decided.keeps_in_a_field(ENTITY, at) or decided.leaves(ENTITY, at):
-        return at, "truncated", 0
-    has_clock = _local(pl.col(at), decided).dt.time() != pl.time(0)
-    return at, "truncated", deals.filter((pl.col("status") == status) & has_clock).height
+        return []
+    has_clock = local(pl.col(at), decided.time_zone).dt.time() != pl.time(0)
+    is_it = pl.col("status") == status
+    undone = deals.filter(pl.col(at).is_not_null() & ~is_it.fill_null(value=False))
+    return [(at, "truncated", deals.filter(is_it & has_clock).height), (at, "dropped", undone.height)]

@@ -118,6 +118,8 @@ def taken_over(entity: str, filled: dict[str, int]) -> pl.DataFrame:
     )
 
 
-def collapsed(entity: str, gone: dict[str, int]) -> pl.DataFrame:
-    """`loss` rows for the merged records whose own value is gone, per target column."""
-    return tally(tables.LOSS, entity, ((column.lstrip("_"), "collapsed", n) for column, n in gone.items()))
+def collapsed(entity: str, gone: dict[str, int], source_of: dict[str, str]) -> pl.DataFrame:
+    """`loss` rows for the merged records whose own value is gone, by source field; *source_of* tells it of a target's."""
+    return tally(
+        tables.LOSS, entity, ((source_of.get(c, c.lstrip("_")), "collapsed", n) for c, n in gone.items())
+    )

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import parse, tables
-from crmbook.phases import kinds
+from crmbook.phases import kinds, signs
 
 BILLABLE: Final = ("email", "phone", "user_id", "last_heard", "web_push", "fcm_key")
 
@@ -97,7 +97,14 @@ def _field(entity: str, values: pl.Series, declared: dict[str, str] | None) -> d
         "declared": "" if is_standard or not declared else declared["value_type"],
         "records": values.len(),
         **(facts if is_standard or not declared else _as_declared(values, facts, declared["value_type"])),
+        **_signed(values, is_custom=not is_standard),
     }
+
+
+def _signed(values: pl.Series, *, is_custom: bool) -> dict[str, object]:
+    # What a standard field holds is known from its name.
+    name, share = signs.sign(values) if is_custom else ("", 0.0)
+    return {"sign": name, "sign_share": share}
 
 
 def _listed(values: pl.Series) -> dict[str, object]:

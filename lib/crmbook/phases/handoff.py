@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases import foreign
 from crmbook.phases.wording import worded
 
 OBJECTS: Final = {"company": "companies", "contact": "contacts", "deal": "deals"}
@@ -69,6 +70,7 @@ def open_items(
     automations: pl.DataFrame,
     automation_check: pl.DataFrame,
     segments: pl.DataFrame,
+    foreign_records: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Everything a person still has to do, for how many records, and who; OPEN_ITEMS."""
     rows = [
@@ -80,11 +82,9 @@ def open_items(
         *_review_items(rejects, list_plan),
         *_loss_items(loss),
         *_rebuild_items(automations, automation_check, segments),
+        *foreign.items(foreign_records, who=_WHO_ADMIN),
         _item(
-            "Workflows, e-mail and sequences are off",
-            None,
-            _WHO_ADMIN,
-            "switch them on again after the sign-off",
+            "Workflows, e-mail and sequences are off", None, _WHO_ADMIN, "switch them on after the sign-off"
         ),
     ]
     return tables.conform(pl.DataFrame(rows, schema=tables.OPEN_ITEMS.columns), tables.OPEN_ITEMS)

@@ -42,6 +42,16 @@ def shown(record: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def names_shown(body: Mapping[str, Any]) -> set[str]:
+    """The names under which a record shows the keys of *body*."""
+    return {_SHOWN_AS.get(key, key) for key in body}
+
+
+def is_shown(value: Any) -> bool:
+    """Whether *value*, as `shown` returned it, was there at all; null counts."""
+    return value is not _ABSENT
+
+
 def merged(images: Iterable[str | None]) -> dict[str, str]:
     """The image after several writes of one record, given in their order as `text` made them."""
     known: dict[str, str] = {}

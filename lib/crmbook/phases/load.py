@@ -25,7 +25,8 @@ from crmbook.phases.resolving import Owners
 CLOSED: Final = ("Closed Won", "Closed Lost")
 
 _ACCOUNT_COLUMNS: Final = (
-    "name", "phone", "website", "address", "city", "state", "zipcode", "country", "number_of_employees", "tags",
+    "name", "phone", "website", "address", "city", "state", "zipcode", "country", "number_of_employees", "annual_revenue",
+    "facebook", "twitter", "linkedin", "tags",
 )  # fmt: skip
 _CONTACT_COLUMNS: Final = (
     "first_name", "last_name", "email", "mobile_number", "work_number", "address", "city", "state", "zipcode",
@@ -127,28 +128,6 @@ def coverage(
             }
         )
     return tables.conform(pl.DataFrame(rows, schema=tables.COVERAGE.columns), tables.COVERAGE)
-
-
-def forecast(planned: pl.DataFrame, limits_by_plan: Mapping[str, int]) -> pl.DataFrame:
-    """
-    Calls and hours at each plan's hourly quota; FORECAST, with the row `total` per plan.
-
-    An update is two calls, because the record is read before it is changed; up to 100 members of a list are one.
-    """
-    calls = planned.group_by("entity").agg(
-        calls=(pl.len() + (pl.col("action") == "update").sum()).cast(pl.Int64)
-    )
-    total = calls.select(entity=pl.lit("total"), calls=pl.col("calls").sum())
-    limits = pl.DataFrame(
-        {"plan": list(limits_by_plan), "requests_per_hour": list(limits_by_plan.values())},
-        schema={"plan": pl.String, "requests_per_hour": pl.Int64},
-    )
-    made = (
-        pl.concat([calls, total])
-        .join(limits, how="cross")
-        .with_columns(hours=pl.col("calls") / pl.col("requests_per_hour"))
-    )
-    return tables.conform(made.select(list(tables.FORECAST.columns)), tables.FORECAST)
 
 
 def plan_hash(planned: pl.DataFrame) -> str:

@@ -1,12 +1,11 @@
 """A place in the target for every source field, with a reason a person can check.
 
 In: `tables.FIELDS`. Out: one proposal per field. Standard fields follow the standard map; a custom property
-becomes a standard field of the target where its name says so and every value fits, else a custom field of
-its own. Invariant: no two fields of an entity share a target, not even after punctuation is folded.
+becomes a standard field of the target where name and values say so surely enough, else a custom field of
+its own, with what it may be instead in the reason. Invariant: no two fields of an entity share a target, not even after punctuation is folded.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,15 +13,18 @@ import polars as pl
 
 from crmbook import clean
 from crmbook.phases import kinds
-from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS, PLACES, STRUCTURAL, SYNONYMS, Place
+from crmbook.phases.proposal_targets import Candidate, Evidence, candidates, in_words, prefilled
+from crmbook.phases.proposal_words import fold
+from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS, PLACES, STRUCTURAL, Place
 
 Field = dict[str, Any]
-_MATCH_RULES: Final = {
-    "website": "url",
-    "number_of_employees": "integer",
-    "phone": "phone",
-    "work_number": "phone",
+# What structure makes of other fields, so that no property can be put there.
+RESERVED: Final[dict[str, frozenset[str]]] = {
+    "contact": frozenset({"first_name", "last_name", "email"}),
+    "company": frozenset({"name"}),
+    "deal": frozenset({"name", "closed_date"}),
 }
+WORTH_SAYING: Final = 0.3
 EMPTY: Final = "empty in every record"
 CONSTANT: Final = "the same on every record"
 UNKNOWN: Final = "this version does not know the field"
@@ -31,7 +33,6 @@ LEFT_BEHIND: Final = frozenset(
     {EMPTY, CONSTANT, UNKNOWN}
     | {p.why for places in PLACES.values() for p in places.values() if not p.target}
 )
-_FOLDS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def proposals(fields: pl.DataFrame) -> list[Proposal]:
                 fold(proposal.label) or proposal.target_field
             )
         custom = [r for r in rows if not r["is_standard"]]
-        matches = _matches(entity, custom, targets)
+        matches = _matches(custom, targets)
         made += own + [matches.get(r["field"]) or _custom(r, targets) for r in custom]
     return sorted(made, key=lambda p: (p.entity, p.source_field))
 
@@ -98,12 +99,6 @@ def structural_fields(fields: pl.DataFrame) -> list[tuple[str, str, str]]:
 def api_name(label: str) -> str:
     """The api name a tenant gives a custom field: lower case, blanks to underscores (from recorded tenants)."""
     return "cf_" + re.sub(r"\s+", "_", label.strip().lower())
-
-
-def fold(text: str) -> str:
-    """*text* without case, accents and punctuation, words joined by underscores: what two names share."""
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_FOLDS))
-    return "_".join(re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c))))
 
 
 def label_of(name: str) -> str:
@@ -135,39 +130,63 @@ def _standard(row: Field, place: Place | None) -> Proposal:
         rule,
         "proposed",
         confidence,
-        f"{reason}; {_fill(row)}",
+        f"{reason}; {fill(row)}",
         label,
     )
 
 
-def _matches(entity: str, rows: list[Field], targets: _Targets) -> dict[str, Proposal]:
-    """Custom properties that are a standard field of the target by name and by every value."""
+def evidence(row: Field) -> Evidence:
+    """What a row of `tables.FIELDS` tells of a property's meaning; the name is its label."""
+    return Evidence(
+        entity=row["entity"],
+        label=label_of(row["label"]),
+        kind=row["mostly"],
+        share=row["mostly_share"],
+        max_length=row["max_length"],
+        sign=row.get("sign") or "",
+        sign_share=row.get("sign_share") or 0.0,
+    )
+
+
+def _matches(rows: list[Field], targets: _Targets) -> dict[str, Proposal]:
+    """Custom properties that are a standard field of the target: the surest first, each target once."""
+    offers = [
+        (candidate, row)
+        for row in rows
+        if row["filled"] and row["max_choices"] <= 1
+        for candidate in prefilled(evidence(row))
+        if candidate.target not in RESERVED[row["entity"]]
+    ]
+    offers.sort(key=lambda offer: (-offer[0].confidence, -offer[1]["filled"], offer[1]["field"]))
     found: dict[str, Proposal] = {}
-    for target, (accepted, words) in SYNONYMS[entity].items():
-        if target in targets.standard:
-            continue
-        named = [r for r in rows if r["filled"] and {fold(r["label"]), fold(r["field"][2:])} & set(words)]
-        fitting = [r for r in named if r["field"] not in found and _fits(r, target, accepted)]
-        if fitting:
-            best = max(fitting, key=lambda r: (r["filled"], r["field"]))
-            found[best["field"]] = _match(best, target)
-            targets.standard.add(target)
+    for candidate, row in offers:
+        if row["field"] not in found and candidate.target not in targets.standard:
+            found[row["field"]] = _match(row, candidate)
+            targets.standard.add(candidate.target)
     return found
 
 
-def _match(row: Field, target: str) -> Proposal:
-    share = row["mostly_share"]
-    values = "every value is" if share == 1 else f"{share:.0%} of the values are"
-    reason = (
-        f"same meaning: {label_of(row['label'])} → {target}; {values} {_article(row['mostly'])}; {_fill(row)}"
+def _match(row: Field, candidate: Candidate) -> Proposal:
+    reason = f"same meaning: {label_of(row['label'])} → {candidate.target}; {candidate.why}; {fill(row)}"
+    return Proposal(
+        row["entity"],
+        row["field"],
+        candidate.target,
+        candidate.rule,
+        "proposed",
+        candidate.confidence,
+        reason,
     )
-    rule = _MATCH_RULES.get(target, "copy")
-    return Proposal(row["entity"], row["field"], target, rule, "proposed", round(0.95 * share, 2), reason)
 
 
-def _fits(row: Field, target: str, accepted: tuple[str, ...]) -> bool:
-    longest = clean.PHONE_LENGTH if target in ("phone", "work_number") else clean.STANDARD_LENGTH
-    return row["mostly"] in accepted and row["max_length"] <= longest and row["max_choices"] <= 1
+def _suggested(row: Field, targets: _Targets) -> tuple[str, float]:
+    """The likeliest standard field as part of a reason, and its confidence; blank and 0 where none is likely."""
+    best = next((c for c in candidates(evidence(row)) if c.confidence >= WORTH_SAYING), None)
+    if best is None:
+        return "", 0.0
+    if best.target in RESERVED[row["entity"]] or best.target in targets.standard:
+        return f"; {best.target} would mean the same, but is taken", 0.0
+    return f"; perhaps {best.target} ({best.confidence:.0%} sure)", best.confidence
 
 
 def _custom(row: Field, targets: _Targets) -> Proposal:
@@ -182,11 +201,13 @@ def _custom(row: Field, targets: _Targets) -> Proposal:
     label = targets.free_label(label_of(row["label"]))
     declared, observed = row["declared"] or "not declared", row["observed"]
     agrees = rule not in ("text", "textarea", "json_text") or row["declared"] in ("string", "json")
-    reason = f"a {clean.RULES[rule].field_type} field of its own: declared {declared}, every value is {_article(observed)}; {_fill(row)}"
+    reason = f"a {clean.RULES[rule].field_type} field of its own: declared {declared}, every value is {in_words(observed)}; {fill(row)}"
     if fold(label) != fold(row["label"]):
         reason += "; numbered, because another property has the same name without punctuation"
+    perhaps, likely = _suggested(row, targets)
+    confidence = round(min(0.9 if agrees else 0.7, 1 - likely), 2)
     return Proposal(
-        row["entity"], row["field"], api_name(label), rule, "proposed", 0.9 if agrees else 0.7, reason, label
+        row["entity"], row["field"], api_name(label), rule, "proposed", confidence, reason + perhaps, label
     )
 
 
@@ -194,15 +215,6 @@ def _skip(row: Field, why: str) -> Proposal:
     return Proposal(row["entity"], row["field"], "", "copy", "skip", 1.0, why)
 
 
-def _fill(row: Field) -> str:
+def fill(row: Field) -> str:
+    """How many records have a value."""
     return f"{row['filled']:,} of {row['records']:,} filled"
-
-
-def _article(kind: str) -> str:
-    words = {
-        "text": "text", "json": "JSON", "choices": "a list of choices", "url": "a web address", "email": "an e-mail",
-        "integer": "a whole number", "long_integer": "a number of more than 11 digits", "decimal": "a number",
-        "long_decimal": "a number of more than 11 digits or 4 decimals", "datetime": "a time",
-        "phone": "a telephone number", "boolean": "true or false", "choice": "one choice",
-    }  # fmt: skip
-    return words.get(kind, f"a {kind}")

@@ -12,7 +12,7 @@ from crmbook import tables
 from crmbook.phases import closing, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
-from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected
+from crmbook.phases.shape import Decisions, Shaped, cells, counted, merged, rejected
 
 ENTITY: Final = "deal"
 
@@ -39,12 +39,14 @@ def deals(source: pl.DataFrame, decided: Decisions, *, accounts: Shaped, contact
     kept = source.join(rows.select("source_id"), on="source_id", how="semi", maintain_order="left")
     empty = tables.MERGES.empty()
     tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
+    fate = fate_of(source, entity=ENTITY, merges=empty, rejects=rejects, excluded=tables.EXCLUDED.empty())
+    changed, lost = counted(ENTITY, shaped.flags, fate)
     return Shaped(
         rows=tables.conform(tagged.rows, tables.DEALS),
-        fate=fate_of(source, entity=ENTITY, merges=empty, rejects=rejects, excluded=tables.EXCLUDED.empty()),
+        fate=fate,
         rejects=merged(tables.REJECTS, rejects, tagged.rejects),
-        changes=merged(tables.CHANGES, shaped.changes, closing.changes(kept, shaped.rows, rows)),
-        loss=merged(tables.LOSS, shaped.loss, closing.loss(kept, rows, decided), tagged.loss),
+        changes=merged(tables.CHANGES, changed, closing.changes(kept, shaped.rows, rows)),
+        loss=merged(tables.LOSS, lost, closing.loss(kept, rows, decided), tagged.loss),
     )
 
 

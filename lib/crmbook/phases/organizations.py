@@ -11,7 +11,7 @@ import polars as pl
 from crmbook import clean, parse, tables
 from crmbook.phases import dedupe, tagging
 from crmbook.phases import links as linking
-from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tally
+from crmbook.phases.shape import Decisions, Shaped, cells, counted, merged, rejected, tally
 
 ENTITY: Final = "company"
 PHONE_NUMBERS: Final = "cf_usercom_phone_numbers"
@@ -45,24 +45,28 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
     if decided.account_name_unique or decided.policy.duplicate_account == "suffix":
         rows, suffixed, cut = _told_apart(rows)
     tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
+    fate = linking.fate(
+        companies, entity=ENTITY, merges=merges, rejects=rejects, excluded=tables.EXCLUDED.empty()
+    )
+    changes, loss = counted(ENTITY, shaped.flags, fate)
     return Shaped(
         rows=tables.conform(tagged.rows.drop(_HELPERS), tables.ACCOUNTS),
-        fate=linking.fate(
-            companies, entity=ENTITY, merges=merges, rejects=rejects, excluded=tables.EXCLUDED.empty()
-        ),
+        fate=fate,
         rejects=merged(tables.REJECTS, rejects, tagged.rejects),
         merges=tables.conform(merges, tables.MERGES),
         changes=merged(
             tables.CHANGES,
-            shaped.changes,
+            changes,
             dedupe.taken_over(ENTITY, filled),
             tally(tables.CHANGES, ENTITY, [("name", "suffixed", suffixed)]),
         ),
         loss=merged(
             tables.LOSS,
-            shaped.loss,
+            loss,
             phone_loss,
-            dedupe.collapsed(ENTITY, collapsed),
+            dedupe.collapsed(
+                ENTITY, collapsed, {PHONE_NUMBERS: "phone_numbers", **decided.source_of(ENTITY)}
+            ),
             tally(tables.LOSS, ENTITY, [("name", "truncated", cut)]),
             tagged.loss,
         ),
@@ -78,7 +82,8 @@ def _structured(
         cf_usercom_original_id=ids, tags=linking.listed(tags, is_left=decided.leaves(ENTITY, "tags"))
     )
     listed = numbers.to_frame().select(all=clean.filled(pl.col("phone_numbers")))["all"]
-    is_several = (listed.list.len() > 1).fill_null(False)
+    # A company without a name is rejected as a whole.
+    is_several = (listed.list.len() > 1).fill_null(False) & rows["name"].is_not_null()
     if decided.leaves(ENTITY, "phone_numbers"):
         return rows, tables.LOSS.empty()
     if not decided.has_field("sales_accounts", PHONE_NUMBERS):

@@ -13,7 +13,7 @@ from crmbook import clean, tables
 from crmbook.phases import dedupe, split, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
-from crmbook.phases.shape import Decisions, Shaped, cells, merged, rejected, tally
+from crmbook.phases.shape import Decisions, Shaped, cells, counted, merged, rejected, tally
 
 ENTITY: Final = "contact"
 PLACEHOLDER_DOMAIN: Final = "placeholder.invalid"
@@ -56,18 +56,21 @@ def contacts(
             tables.MERGES.empty(),
         )
     rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
+    tidied = _tidied(rows, included)
     rows, told = named(rows, "_name")
     fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
     rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals, engagement), fate))
     tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
+    changes, loss = counted(ENTITY, shaped.flags, fate)
+    lost = dedupe.collapsed(ENTITY, collapsed, {"owner_agent_id": "assigned_to", **decided.source_of(ENTITY)})
     return Shaped(
         rows=tables.conform(tagged.rows.drop(_HELPERS), tables.CONTACTS),
         fate=fate,
         rejects=merged(tables.REJECTS, rejects, told.rejects, tagged.rejects),
         excluded=tables.conform(excluded, tables.EXCLUDED),
         merges=tables.conform(twins, tables.MERGES),
-        changes=merged(tables.CHANGES, shaped.changes, told.changes, dedupe.taken_over(ENTITY, filled)),
-        loss=merged(tables.LOSS, shaped.loss, told.loss, dedupe.collapsed(ENTITY, collapsed), tagged.loss),
+        changes=merged(tables.CHANGES, changes, tidied, told.changes, dedupe.taken_over(ENTITY, filled)),
+        loss=merged(tables.LOSS, loss, told.loss, lost, tagged.loss),
     )
 
 
@@ -81,10 +84,25 @@ def _contact_structure(
         owner_agent_id=unless(decided.leaves(ENTITY, "assigned_to"), source["assigned_to"]),
         tags=listed(source["tags"], is_left=decided.leaves(ENTITY, "tags")),
         account_ids=listed(source["company_ids"], is_left=decided.leaves(ENTITY, "company_ids")),
-        _name=unless(decided.leaves(ENTITY, "name"), source["name"]),
+        _name=unless(decided.leaves(ENTITY, "name"), source.select(tidy(pl.col("name"))).to_series()),
         _seen=source["last_seen"],
     )
     return repointed(made, "account_ids", accounts.fate)
+
+
+def _tidied(rows: pl.DataFrame, source: pl.DataFrame) -> pl.DataFrame:
+    """The names of *rows* that were written otherwise in *source*."""
+    given = rows.select("source_id", "_name").join(source.select("source_id", "name"), on="source_id")
+    return tally(
+        tables.CHANGES,
+        ENTITY,
+        [("name", "name", given.filter(tidy(pl.col("name")) != pl.col("name")).height)],
+    )
+
+
+def tidy(name: pl.Expr) -> pl.Expr:
+    """*name* as it is split: composed, single blanks between the words."""
+    return clean.composed(name).str.replace_all(r"\s+", " ")
 
 
 def _filled(rows: pl.DataFrame) -> pl.Expr:
@@ -178,7 +196,7 @@ def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
     the @ of `email`.
     """
     room = clean.STANDARD_LENGTH
-    whole = clean.composed(pl.col(name)).str.replace_all(r"\s+", " ")
+    whole = tidy(pl.col(name))
     first, last = _parts(whole, _LAST_WORD)
     is_long = pl.max_horizontal(first.str.len_chars(), last.str.len_chars()) > room
     fitting_first, fitting_last = _parts(pl.when(is_long).then(whole), _FITTING_WORDS)
@@ -186,16 +204,14 @@ def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
         first_name=pl.coalesce(fitting_first, first.str.head(room)),
         last_name=pl.coalesce(fitting_last, last.str.head(room), pl.col("email").str.extract("^(.*)@")),
         _is_cut=(is_long & fitting_last.is_null()).fill_null(False),
-        _is_tidied=(whole != pl.col(name)).fill_null(False),
         _is_borrowed=last.is_null(),
     )
-    flags = ("_is_cut", "_is_tidied", "_is_borrowed")
-    cut, tidied, borrowed = (int(made[f].sum()) for f in flags)
+    flags = ("_is_cut", "_is_borrowed")
+    cut, borrowed = (int(made[f].sum()) for f in flags)
     noticed = made.filter("_is_cut").select("source_id", rule=pl.lit("too_long"), field=pl.lit("name"))
-    changes = [("name", "name", tidied), ("name", "last_name_from_email", borrowed)]
     return made.drop(flags), Told(
         rejects=rejected(ENTITY, [noticed], is_blocking=False),
-        changes=tally(tables.CHANGES, ENTITY, changes),
+        changes=tally(tables.CHANGES, ENTITY, [("name", "last_name_from_email", borrowed)]),
         loss=tally(tables.LOSS, ENTITY, [("name", "truncated", cut)]),
     )
 

@@ -52,7 +52,9 @@ def _status(*, is_there: pl.Expr, is_right: pl.Expr) -> pl.Expr:
 
 
 def fields(needed: pl.DataFrame, target_fields: pl.DataFrame) -> pl.DataFrame:
-    there = target_fields.select("module", "api_name", has_type="field_type", has_choices="choices")
+    there = target_fields.select(
+        "module", "api_name", has_type="field_type", has_choices="choices", has_unique="is_unique"
+    )
     namesakes = (
         target_fields.with_columns(label_key=named("label"))
         .group_by("module", "label_key")
@@ -82,6 +84,8 @@ def fields(needed: pl.DataFrame, target_fields: pl.DataFrame) -> pl.DataFrame:
         )
         .when(~is_there & pl.col("namesake").is_not_null())
         .then(pl.format("the label stands on {}", "namesake"))
+        .when(pl.col("unique") & ~pl.col("has_unique"))
+        .then(pl.lit("not unique: these records are written one by one"))
     )
     status = _status(
         is_there=is_there | pl.col("namesake").is_not_null(), is_right=is_there & fits & complete

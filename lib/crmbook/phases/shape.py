@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
-from crmbook import clean, tables
+from crmbook import clean, parse, tables
 from crmbook.errors import DataError
 from crmbook.phases import choosing
 
@@ -66,6 +66,11 @@ class Decisions:
         is_kept = pl.col("target_field").str.starts_with("cf_") & (pl.col("decision") != SKIPPED)
         return not self._of(entity, source_field).filter(is_kept).is_empty()
 
+    def source_of(self, entity: str) -> dict[str, str]:
+        """Target field to the source field a rule carries there."""
+        mine = self.mapping.filter(pl.col("entity") == entity, pl.col("rule") != CARRIED_BY_STRUCTURE)
+        return dict(mine.select("target_field", "source_field").iter_rows())
+
     def _of(self, entity: str, source_field: str) -> pl.DataFrame:
         return self.mapping.filter(pl.col("entity") == entity, pl.col("source_field") == source_field)
 
@@ -76,7 +81,8 @@ class Shaped:
     Target-shaped rows of one entity and what happened to the others.
 
     `fate` has one row per source row: `source_id`, `kept_id` (the surviving record's source id, null where
-    there is none), `reason` (why there is none, else empty).
+    there is none), `reason` (why there is none, else empty). `flags` says per source row what cleaning did to
+    each cell; `counted` makes `changes` and `loss` of it.
     """
 
     rows: pl.DataFrame
@@ -86,6 +92,7 @@ class Shaped:
     merges: pl.DataFrame = field(default_factory=tables.MERGES.empty)
     changes: pl.DataFrame = field(default_factory=tables.CHANGES.empty)
     loss: pl.DataFrame = field(default_factory=tables.LOSS.empty)
+    flags: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def cells(source: pl.DataFrame, *, entity: str, decided: Decisions, table: tables.Table) -> Shaped:
@@ -106,31 +113,49 @@ def cells(source: pl.DataFrame, *, entity: str, decided: Decisions, table: table
     """
     decisions = _decisions(source, entity, decided.mapping, table)
     chosen = [d for d in decisions if d["rule"] in CHOICE_RULES]
-    plans = [_plan(d, source.schema[d["source_field"]]) for d in decisions if d not in chosen]
+    plans = [
+        _plan(d, source.schema[d["source_field"]], decided.time_zone) for d in decisions if d not in chosen
+    ]
     plain = source.lazy().select("source_id", *(e for plan in plans for e in plan.values())).collect()
     made = plain.hstack([c for d in chosen for c in _chosen(source, d, _replacements(decided, entity, d))])
     flags = [name for name in made.columns if _FLAG in name]
-    sums = made.select(pl.col(flags).sum()).row(0, named=True) if flags else {}
-    counted = [(*name.split(_FLAG), n) for name, n in sums.items() if n]
     rejects = [
-        made.filter(pl.col(_flag(kind, name, rule))).select(
-            "source_id", rule=pl.lit(rule), field=pl.lit(name)
-        )
-        for kind, name, rule, _ in counted
-        if kind in ("bad", "odd")
+        made.filter(pl.col(flag)).select("source_id", rule=pl.lit(rule), field=pl.lit(name))
+        for flag in flags
+        if (kind := flag.split(_FLAG))[0] in ("bad", "odd") and made[flag].any()
+        for _, name, rule in [kind]
     ]
+    told = made.select("source_id", *flags)
+    changes, loss = counted(entity, told)
     return Shaped(
         rows=completed(made.drop(flags), table),
         rejects=rejected(entity, rejects, is_blocking=False),
-        changes=tally(tables.CHANGES, entity, ((f, r, n) for kind, f, r, n in counted if kind == "changed")),
-        loss=tally(
+        changes=changes,
+        loss=loss,
+        flags=told,
+    )
+
+
+def counted(
+    entity: str, flags: pl.DataFrame, fate: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """
+    `changes` and `loss` of *flags* (`Shaped.flags`).
+
+    With *fate* (`Shaped.fate`) only of the records that are loaded or live on in another one: what goes with a
+    rejected record is told with that record.
+    """
+    if fate is not None:
+        flags = flags.join(fate.drop_nulls("kept_id"), on="source_id", how="semi")
+    names = [name for name in flags.columns if name != "source_id"]
+    sums = flags.select(pl.col(names).sum()).row(0, named=True) if names else {}
+    found = [(*name.split(_FLAG), number) for name, number in sums.items()]
+    return (
+        tally(tables.CHANGES, entity, ((f, r, n) for kind, f, r, n in found if kind == "changed")),
+        tally(
             tables.LOSS,
             entity,
-            (
-                (f, "dropped" if kind == "bad" else r, n)
-                for kind, f, r, n in counted
-                if kind in ("bad", "loss")
-            ),
+            ((f, "dropped" if kind == "bad" else r, n) for kind, f, r, n in found if kind in ("bad", "loss")),
         ),
     )
 
@@ -218,10 +243,15 @@ def _chosen(source: pl.DataFrame, decision: dict[str, Any], replacements: dict[s
         "is_gone": _flag("loss", name, "dropped"),
         "is_moved": _flag("changed", name, rule),
     }
+    # A cell that drops a choice counts once, whatever drops it.
+    made = made.with_columns(
+        is_unknown=pl.col("is_unknown") & ~pl.col("is_refused"),
+        is_gone=pl.col("is_gone") & ~pl.col("is_refused") & ~pl.col("is_unknown"),
+    )
     return [made["value"].alias(decision["target_field"]), *(made[f].alias(to) for f, to in flags.items())]
 
 
-def _plan(decision: dict[str, Any], dtype: pl.DataType) -> dict[str, pl.Expr]:
+def _plan(decision: dict[str, Any], dtype: pl.DataType, time_zone: str) -> dict[str, pl.Expr]:
     """The expressions of one decision by alias: the target column, and flags (`_flag`)."""
     rule, name, target = clean.RULES[decision["rule"]], decision["source_field"], decision["target_field"]
     column = pl.col(name)
@@ -235,12 +265,19 @@ def _plan(decision: dict[str, Any], dtype: pl.DataType) -> dict[str, pl.Expr]:
         made[_flag("bad", name, rule.refusal)] = ~rule.is_valid(raw)
     is_partial = ~rule.is_exact(raw) & value.is_not_null()
     if rule.loses:
-        made[_flag("loss", name, rule.loses)] = is_partial
+        is_shifted = _is_shifted(raw, value, time_zone) if rule.name == "date" else pl.lit(value=False)
+        made[_flag("loss", name, rule.loses)] = is_partial & ~is_shifted
+        made[_flag("loss", name, "shifted")] = is_partial & is_shifted
     if rule.notice:
         made[_flag("odd", name, rule.notice)] = is_partial
     if rule.dtype in _TEXT_COMPARED:
         made[_flag("changed", name, rule.name)] = (value.cast(pl.String) != raw).fill_null(False)
     return {alias: expression.alias(alias) for alias, expression in made.items()}
+
+
+def _is_shifted(raw: pl.Expr, day: pl.Expr, time_zone: str) -> pl.Expr:
+    """The day as written is not the customer's day at that instant."""
+    return (parse.instant(raw).dt.convert_time_zone(time_zone).dt.date() != day).fill_null(value=False)
 
 
 def _flag(kind: str, name: str, detail: str) -> str:

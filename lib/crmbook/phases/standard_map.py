@@ -1,6 +1,6 @@
-"""Where every standard field of the source goes, and what its custom properties may be called elsewhere.
+"""Where every standard field of the source goes.
 
-Knowledge, not logic: names of both vendors' fields (vendor docs) and words people use for them. A source
+Knowledge, not logic: names of both vendors' fields (vendor docs); what words mean is in `meanings.toml`. A source
 field that no target field fits is kept in a custom field labelled `Usercom …`; the label has no dot because
 the target makes the field's api name from it.
 """
@@ -150,50 +150,3 @@ STRUCTURAL: Final[dict[str, dict[str, str]]] = {
     "deals": {ORIGINAL_ID: "text", DEAL_STATUS: "dropdown", SOURCE_STAGE: "text"},
 }
 DEAL_STATUSES: Final = ("abandoned", "in progress", "won", "lost", "archived")
-
-# Standard fields of the target that a custom property may really be, the kinds most of its values must have, and
-# the words for them: English, Polish, German, Spanish, French, folded as `matching.fold` does.
-SYNONYMS: Final[dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]]] = {
-    "contact": {
-        "job_title": (
-            ("text",),
-            ("job_title", "jobtitle", "job_position", "job_role", "stanowisko", "stanowisko_pracy", "berufsbezeichnung",
-             "cargo", "puesto", "intitule_du_poste"),
-        ),
-        "address": (
-            ("text",),
-            ("address", "street", "street_address", "mailing_address", "adres", "ulica", "strasse", "adresse",
-             "direccion"),
-        ),
-        "zipcode": (
-            ("text", "integer"),
-            ("zip", "zip_code", "zipcode", "postal_code", "postcode", "kod_pocztowy", "plz", "postleitzahl",
-             "codigo_postal", "code_postal"),
-        ),
-        "work_number": (
-            ("phone", "integer", "text"),
-            ("work_phone", "work_number", "office_phone", "business_phone", "telefon_sluzbowy", "telefon_firmowy",
-             "telefono_trabajo", "geschaeftstelefon"),
-        ),
-    },
-    "company": {
-        "website": (
-            ("url",),
-            ("website", "web_site", "web", "www", "domain", "company_domain", "url", "homepage", "web_page",
-             "company_website", "strona", "strona_www", "strona_internetowa", "domena", "webseite", "sitio_web",
-             "site_web"),
-        ),
-        "number_of_employees": (
-            ("integer",),
-            ("employees", "number_of_employees", "employee_count", "no_of_employees", "headcount", "company_size",
-             "liczba_pracownikow", "mitarbeiterzahl", "numero_de_empleados", "effectif"),
-        ),
-        "phone": (
-            ("phone", "integer"),
-            ("phone", "phone_number", "telephone", "main_phone", "telefon", "telefono"),
-        ),
-        "zipcode": (("text", "integer"), ("zip", "zip_code", "zipcode", "postcode", "kod_pocztowy", "plz")),
-        "address": (("text",), ("street", "street_address", "ulica", "strasse")),
-    },
-    "deal": {},
-}  # fmt: skip

@@ -76,9 +76,13 @@ class Side:
             for name in realms
         }
 
-    def state_hash(self, realm: str, scope: str) -> Doc:
+    def state_hash(self, realm: str, scope: str, without: str) -> Doc:
         self.catch_up(self.known(realm))
-        return {"sha256": statehash.of_realm(self.store, realm, everything=scope == "all")}
+        left_out = frozenset(filter(None, without.split(",")))
+        if strange := sorted(left_out - {*statehash.RECORDS, "bin"}):
+            raise Trouble(400, f"without: unknown kind {strange[0]}")
+        digest = statehash.of_realm(self.store, realm, everything=scope == "all", without=left_out)
+        return {"sha256": digest}
 
     def known(self, realm: str | None) -> str:
         if realm not in _REALMS:
@@ -186,9 +190,15 @@ def _routes(side: Side) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
 
     return [
         ("GET", "/state", lambda r, _: side.state(r.query_params.get("realm"))),
-        ("GET", "/state/hash", lambda r, _: side.state_hash(query(r, "realm"), query(r, "scope", "records"))),
+        (
+            "GET",
+            "/state/hash",
+            lambda r, _: side.state_hash(
+                query(r, "realm"), query(r, "scope", "records"), query(r, "without")
+            ),
+        ),
         ("GET", "/requests", lambda r, _: side.journal.of(side.known(query(r, "realm")))),
-        ("GET", "/clock", lambda _r, _b: {"now": side.clock.iso()}),
+        ("GET", "/clock", lambda _r, _b: {"now": side.clock.iso(), "epoch_s": side.clock.now()}),
         (
             "POST",
             "/clock",

@@ -7,7 +7,7 @@ Nulls, blanks, empty lists and unset checkboxes are the same as nothing.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from crmbook.sandbox.freshsales.words import words
@@ -61,8 +61,14 @@ _ATTENDEES = {"Contact": "contacts", "FdMultitenant::User": "owners"}
 Reference = tuple[str, str, int]  # name of the key, kind, id
 
 
-def of_realm(store: Store, realm: str, *, everything: bool = False) -> str:
-    """The hash of a tenant's records, of its configuration too with *everything*; of all rows for the source."""
+def of_realm(
+    store: Store, realm: str, *, everything: bool = False, without: Collection[str] = frozenset()
+) -> str:
+    """
+    The hash of a tenant's records, of its configuration too with *everything*; of all rows for the source.
+
+    *without* leaves out kinds of a tenant (lists, documents…), and `bin` what lies in the recycle bin.
+    """
     if realm == "usercom":
         return _digest([[k, store.table(realm, k).values()] for k in store.kinds(realm) if k != "settings"])
     docs = {
@@ -82,7 +88,10 @@ def of_realm(store: Store, realm: str, *, everything: bool = False) -> str:
             for key in docs
         }
     kinds = set(RECORDS + CONFIGURATION if everything else RECORDS)
-    return _digest(sorted(label for (kind, _), label in labels.items() if kind in kinds))
+    binned = {key for key, doc in docs.items() if doc.get("is_deleted")} if "bin" in without else set()
+    return _digest(
+        sorted(label for key, label in labels.items() if key[0] in kinds - set(without) and key not in binned)
+    )
 
 
 def _split(doc: Doc) -> tuple[Doc, list[Reference]]:

@@ -172,13 +172,18 @@ class Client:
         while True:
             left_s = None if self._max_wait_s is None else self._max_wait_s - waited_s
             try:
-                waited_s += self.quota.acquire(left_s, on_wait=self._on_wait)
+                leave = self.quota.acquire(left_s, on_wait=self._on_wait)
             except RateLimited as error:
                 raise RateLimited(
                     retry_after_s=error.retry_after_s, detail=error.detail, **named.fields(attempt)
                 ) from None
-            answer, body = self._exchanged(request, named, attempt)
-            self.quota.observe(answer.status_code, answer.headers)
+            waited_s += leave.waited_s
+            try:
+                answer, body = self._exchanged(request, named, attempt)
+            except BaseException:
+                self.quota.answered(leave.call)
+                raise
+            self.quota.observe(answer.status_code, answer.headers, leave.call)
             if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 return answer, body
 

@@ -91,10 +91,13 @@ def _work_off(tenant: Tenant, job: Doc) -> None:
 
 
 def _error_of(tenant: Tenant, kind: str, row: Doc) -> str | None:
+    tenant.in_bulk = True
     try:
         _apply(tenant, kind, row)
     except Refused as no:
         return "; ".join(no.messages)
+    finally:
+        tenant.in_bulk = False
     return None
 
 

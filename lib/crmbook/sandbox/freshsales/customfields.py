@@ -158,8 +158,10 @@ def _value(tenant: Tenant, field: Doc, sent: Any) -> Any:
     if kind == "radio":
         return _choice(field, sent, "label")
     if kind == "dropdown":
-        return _choice(field, sent, tenant.switch("dropdown_write"))
-    return _several(field, sent, tenant.switch("multi_write"), tenant.switch("dropdown_write"))
+        return _choice(field, sent, tenant.choices_written_as("dropdown_write"))
+    return _several(
+        field, sent, tenant.choices_written_as("multi_write"), tenant.choices_written_as("dropdown_write")
+    )
 
 
 def _choice(field: Doc, sent: Any, written_as: str) -> str:

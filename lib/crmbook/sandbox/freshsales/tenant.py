@@ -49,6 +49,8 @@ SWITCHES: dict[str, Any] = {
     "bulk_drops_links": True,
     "dropdown_write": "label",  # label | id | both
     "multi_write": "array",  # array | semicolon | both
+    "bulk_dropdown_write": None,  # None: in bulk as in single writes
+    "bulk_multi_write": None,
     "created_at_settable": False,
     "workflows_on": False,  # every created contact gets a task nobody asked for
     "lifecycle_effects": "forward",  # forward | always | off
@@ -71,6 +73,7 @@ class Tenant:
 
     def __init__(self, store: Store, realm: str, clock: Clock) -> None:
         self.store, self.realm, self.clock = store, realm, clock
+        self.in_bulk = False
         self._settings: Doc = {}
         self.reindex()
 
@@ -87,6 +90,11 @@ class Tenant:
     def switch(self, name: str) -> Any:
         value = self._settings.get(name)
         return SWITCHES[name] if value is None else value
+
+    def choices_written_as(self, name: str) -> str:
+        """`dropdown_write` or `multi_write` for the write under way."""
+        special = self.switch(f"bulk_{name}") if self.in_bulk else None
+        return str(special or self.switch(name))
 
     def configure(self, changes: Doc) -> Doc:
         """The settings with *changes* merged in; unknown names raise KeyError."""

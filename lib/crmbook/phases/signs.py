@@ -1,0 +1,69 @@
+"""What the values of a text field were recognised as: countries, currencies, time zones, profiles elsewhere.
+
+In: one column of source text. Out: the name of the sign most values bear and the share (0-1) that bears it. Names of
+countries count in the languages a customer may write them in, codes everywhere. Only shares leave this module, never
+a value. A sign few values bear is none.
+"""
+
+from functools import cache
+from typing import Final
+from zoneinfo import available_timezones
+
+import polars as pl
+from babel import Locale
+from babel.numbers import list_currencies
+
+from crmbook import parse
+from crmbook.phases import kinds
+
+LANGUAGES: Final = ("en", "pl", "de", "es", "fr", "it", "nl", "pt", "cs", "sv")
+LEAST: Final = 0.5
+_PROFILES: Final = {
+    "linkedin": r"(?i)^(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/",
+    "facebook": r"(?i)^(?:https?://)?(?:[a-z-]+\.)?(?:facebook|fb)\.com/",
+    "twitter": r"(?i)^(?:https?://)?(?:www\.)?(?:twitter|x)\.com/",
+}
+_COMMON: Final = frozenset(
+    {"usa", "u.s.a.", "u.s.", "uk", "u.k.", "england", "great britain", "holland", "czech republic"}
+)
+_NO_COUNTRY: Final = frozenset({"EU", "EZ", "UN", "XA", "XB", "ZZ", "QO"})
+
+
+def sign(values: pl.Series) -> tuple[str, float]:
+    """The sign of the filled *values* and its share, rounded to hundredths; blank and 0 where they bear none."""
+    texts = _texts(values)
+    if texts.is_empty():
+        return "", 0.0
+    text = pl.col("v").str.strip_chars()
+    known = {name: text.str.to_lowercase().is_in(sorted(words)) for name, words in _known().items()}
+    tests = known | {name: text.str.contains(pattern) for name, pattern in _PROFILES.items()}
+    # Few different values stand for many: each is looked at once and counts as often as it is there.
+    counted = texts.group_by("v").agg(n=pl.len())
+    shares = counted.select(
+        ((test * pl.col("n")).sum() / pl.col("n").sum()).alias(n) for n, test in tests.items()
+    )
+    name, share = max(shares.row(0, named=True).items(), key=lambda item: item[1])
+    return (name, round(share, 2)) if share >= LEAST else ("", 0.0)
+
+
+def _texts(values: pl.Series) -> pl.DataFrame:
+    present = values.to_frame("v").filter(kinds.filled(pl.col("v")))
+    is_list = pl.col("v").str.starts_with("[")
+    listed = present.filter(is_list).select(parse.elements(pl.col("v")).alias("v")).explode("v").drop_nulls()
+    return pl.concat([present.filter(~is_list), listed])
+
+
+@cache
+def _known() -> dict[str, frozenset[str]]:
+    countries = {
+        word.casefold()
+        for language in LANGUAGES
+        for code, name in Locale(language).territories.items()
+        if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRY
+        for word in (code, name)
+    }
+    return {
+        "country": frozenset(countries) | _COMMON,
+        "currency": frozenset(code.casefold() for code in list_currencies()),
+        "time_zone": frozenset(zone.casefold() for zone in available_timezones()),
+    }
