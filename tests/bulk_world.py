@@ -16,9 +16,15 @@ from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
 from load_case import REALM, capabilities, frame, loading, marked
 
-LINKS_KEPT = {"bulk_upsert": "true", "bulk_keeps_links": "true", "bulk_job_s": "1"}
-LINKS_DROPPED = LINKS_KEPT | {"bulk_keeps_links": "false"}
-NO_BULK = {"bulk_upsert": "false"}
+_MODULES = ("contacts", "sales_accounts", "deals", "leads")
+LINKS_KEPT = {
+    "bulk_upsert": "true", "bulk_keeps_links": "true", "bulk_keeps_deal_links": "true", "bulk_job_s": "1",
+    "bulk_choice_write": "label", "bulk_multi_write": "array_label",
+    **{f"bulk_upsert_{module}": "true" for module in _MODULES[1:]},
+    **{f"bulk_key_{module}": "cf_usercom_original_id" for module in _MODULES},
+}  # fmt: skip
+LINKS_DROPPED = LINKS_KEPT | {"bulk_keeps_links": "false", "bulk_keeps_deal_links": "false"}
+NO_BULK = {f"bulk_upsert{module}": "false" for module in ("", "_sales_accounts", "_deals", "_leads")}
 
 
 def companies(count: int) -> pl.DataFrame:

@@ -89,14 +89,14 @@ def test_bulk_ends_as_one_by_one_does(
 
 
 @pytest.mark.parametrize(
-    ("known", "drops", "most"), [(bulk.LINKS_KEPT, False, 0.05), (bulk.LINKS_DROPPED, True, 1.1)],
+    ("known", "drops", "size", "most"),
+    [(bulk.LINKS_KEPT, False, 500, 0.05), (bulk.LINKS_DROPPED, True, 200, 1.1)],
     ids=["links-kept", "links-dropped"],
 )  # fmt: skip
 def test_calls_are_few_and_foretold(
-    target: Sandbox, customers: Path, known: dict[str, str], drops: bool, most: float
+    target: Sandbox, customers: Path, known: dict[str, str], drops: bool, size: int, most: float
 ) -> None:
     """Calls per migrated record, and the forecast within 5 % of them."""
-    size = 300
     switches = {"bulk_drops_links": drops, "job_delay_s": 5.0, "job_polls": 2}
     target.admin("PUT", f"{REALM}/settings", switches)
     with bulk.world(target, customers, size=size, known=known) as (run, client):
@@ -236,6 +236,25 @@ def test_a_field_bulk_does_not_write_is_written_after(
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
         applied(target, run, client)
     assert bulk.state(target) == one_by_one
+
+
+def test_a_tenant_that_takes_labels_singly_and_ids_in_jobs(
+    customers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a real importer found it: each kind of call gets its own, and the end is the same."""
+    states = []
+    switches = TENANT | JOBS | {"bulk_dropdown_write": "id", "bulk_multi_write": "semicolon"}
+    told = {"bulk_choice_write": "id", "bulk_multi_write": "semicolon_id"}
+    with Sandbox(switches=switches) as box:
+        monkeypatch.setenv("CASE_TARGET", box.ready[REALM]["token"])
+        for how in (bulk.NO_BULK, bulk.LINKS_DROPPED | told):
+            box.admin("POST", "reset")
+            before = sent(box, "POST /contacts")
+            with bulk.world(box, customers, size=SIZE, known=how) as (run, client):
+                bulk.loaded(box, run, client)
+            states.append(bulk.state(box))
+        assert states[0] == states[1]
+        assert sent(box, "POST /contacts") == before
 
 
 def test_values_shown_another_way_cost_one_call(target: Sandbox, customers: Path) -> None:

@@ -48,7 +48,7 @@ def measured(run: Run, client: Freshsales, *, ago: timedelta = timedelta(0)) -> 
 
 
 def carried_out(run: Run, client: Freshsales) -> pl.DataFrame:
-    return loading.carry_out(run, apply.plan_of(run, client))
+    return loading.carry_out(run, loading.plan(run))
 
 
 def reopened(run: Run, **parameters: Any) -> Run:
@@ -72,7 +72,7 @@ def verdicts(run: Run) -> dict[str, str]:
 def test_a_tenant_as_it_was_measured_is_written_to(case: Case) -> None:
     """Every decisive capability is confirmed, in fewer calls than the whole measurement, and nothing stays."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = loading.plan(run)
     before, asked = state(box), calls(box)
     check = guard.check_capabilities(run, client)
     spent = calls(box) - asked
@@ -99,8 +99,8 @@ def test_a_tenant_as_it_was_measured_is_written_to(case: Case) -> None:
 )
 def test_a_tenant_that_changed_is_not_written_to(case: Case, switch: dict[str, Any], said: str) -> None:
     """Exit code 2, old and new value of each, and how to measure again; the tenant is as it was."""
-    box, run, client = case
-    plan = apply.plan_of(run, client)
+    box, run, _ = case
+    plan = loading.plan(run)
     before = state(box)
     box.admin("PUT", f"{REALM}/settings", switch)
     with pytest.raises(UpstreamError) as refused:
@@ -115,8 +115,8 @@ def test_a_tenant_that_changed_is_not_written_to(case: Case, switch: dict[str, A
 
 def test_a_job_that_fails_once_is_no_other_tenant(case: Case) -> None:
     """A difference counts when it is seen twice."""
-    box, run, client = case
-    plan = apply.plan_of(run, client)
+    box, run, _ = case
+    plan = loading.plan(run)
     box.admin(
         "POST", "faults", [{"realm": REALM, "kind": "job_fail", "path": "contacts/bulk_upsert", "times": 1}]
     )
@@ -126,7 +126,7 @@ def test_a_job_that_fails_once_is_no_other_tenant(case: Case) -> None:
 def test_a_vendor_in_trouble_is_no_other_tenant_either(case: Case) -> None:
     """Exit code 5: running again measures again."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = loading.plan(run)
     box.admin("POST", "faults", [{"realm": REALM, "kind": "status", "status": 500, "path": "bulk_upsert"}])
     with pytest.raises(Unavailable):
         guard.check_capabilities(run, client)
@@ -140,7 +140,7 @@ def test_a_measurement_ages(case: Case, allowed_h: int, is_refused: bool) -> Non
     box, run, client = case
     measured(run, client, ago=timedelta(hours=25))
     old = reopened(run, capabilities_max_age_h=allowed_h)
-    apply.plan_of(old, client)
+    loading.plan(old)
     asked = calls(box)
     if is_refused:
         with pytest.raises(
@@ -156,7 +156,7 @@ def test_a_measurement_ages(case: Case, allowed_h: int, is_refused: bool) -> Non
 def test_a_plan_that_was_begun_goes_on_after_the_tenant_was_measured_anew(case: Case) -> None:
     """The same values at another time are the same tenant: the plan is not made again."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = loading.plan(run)
     box.admin(
         "POST",
         "faults",
@@ -167,18 +167,18 @@ def test_a_plan_that_was_begun_goes_on_after_the_tenant_was_measured_anew(case: 
     box.admin("DELETE", "faults")
     measured(run, client)
     later = again(run)
-    assert apply.plan_of(later, client).equals(plan)
+    assert loading.plan(later).equals(plan)
     assert loading.carry_out(later, plan)["outcome"].unique().to_list() == ["done"]
 
 
 def test_a_load_that_is_finished_asks_nothing(case: Case) -> None:
     """Started again it makes no call, whatever the tenant does by now and however old its measurement is."""
-    box, run, client = case
-    plan = apply.plan_of(run, client)
+    box, run, _ = case
+    plan = loading.plan(run)
     loading.carry_out(run, plan)
     box.admin("PUT", f"{REALM}/settings", {"dropdown_write": "id"})
     old = reopened(run, capabilities_max_age_h=0)
-    apply.plan_of(old, client)
+    loading.plan(old)
     asked = calls(box)
     loading.carry_out(old, plan)
     assert calls(box) == asked
@@ -187,8 +187,8 @@ def test_a_load_that_is_finished_asks_nothing(case: Case) -> None:
 
 def test_two_loads_never_write_to_one_target_at_once(case: Case) -> None:
     """Another customer's run on the same target: refused before anything is measured or written."""
-    box, run, client = case
-    plan = apply.plan_of(run, client)
+    box, run, _ = case
+    plan = loading.plan(run)
     other = runs.root() / "other"
     other.mkdir()
     (other / "customer.toml").write_text((run.customer_folder / "customer.toml").read_text())
@@ -203,11 +203,11 @@ def test_two_loads_never_write_to_one_target_at_once(case: Case) -> None:
 def test_workflows_that_act_on_a_canary_stop_the_load_before_it_begins(case: Case) -> None:
     """Exit code 3 with nothing written; switched off, the same plan goes through."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = loading.plan(run)
     before = state(box)
     box.admin("PUT", f"{REALM}/settings", {"workflows_on": True})
     wary = reopened(run, foreign_records_allowed=2)
-    apply.plan_of(wary, client)
+    loading.plan(wary)
     with pytest.raises(
         GateFailed, match=r"3 contacts are about to be created: switch Workflows off"
     ) as stopped:

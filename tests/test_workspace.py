@@ -182,6 +182,18 @@ def test_fields(setting, expected):
     assert sorted(expected[1]) == sorted(verdict(made, "field:contacts:cf_plan")[1])
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [(True, ""), (None, ""), (False, "not unique: these records are written one by one")],
+    ids=["unique", "not-told", "not-unique"],
+)
+def test_a_field_that_is_not_unique_stops_nothing_but_is_said(told, found):
+    """The load works without it, in more calls; so the item is present, with what that costs."""
+    setting = SETTING | MARK | {"is_unique": told}
+    checklist = check(needs(fields=(MARK,)), fields=(setting,))
+    assert verdict(checklist, "field:deals:cf_usercom_original_id") == ("present", found)
+
+
 def test_a_unique_text_field_may_not_be_a_text_area():
     """Only a text or number field can be unique, so the mark does not accept its roomier relative."""
     area = SETTING | {

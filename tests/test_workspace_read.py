@@ -9,7 +9,7 @@ import pytest
 
 import load_case as case
 from crmbook import csvfiles, tables, target, workspace_read
-from crmbook.errors import ConfigError, DataError
+from crmbook.errors import ConfigError, DataError, NotFound
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors import freshsales
 from crmbook.vendors.freshsales import Freshsales
@@ -38,6 +38,8 @@ def test_settings_become_tables(sandbox: Sandbox, client: Freshsales) -> None:
         "contacts", "dropdown", ["free", "paid, yearly"], True,
     )  # fmt: skip
     assert len(plan["choice_ids"]) == 2
+    mark = found["target_fields"].filter(pl.col("api_name") == "cf_usercom_original_id")
+    assert (plan["is_unique"], mark["is_unique"].to_list()) == (False, [True, True, True])
     assert found["target_owners"].select("email", "is_active").rows() == [
         ("admin@case.example", True), ("OLA@case.example", True), ("ines@case.example", False),
     ]  # fmt: skip
@@ -81,11 +83,33 @@ class Answers:
     def fields(self, module: str) -> list[dict[str, Any]]:  # noqa: ARG002  the interface
         return self.rows.get("fields", [])
 
+    def forms(self, module: str) -> list[dict[str, Any]]:
+        if "forms" not in self.rows:
+            raise NotFound("GET", f"/settings/{module}/forms")
+        return self.rows["forms"]
+
     def selector(self, name: str) -> list[dict[str, Any]]:
         return self.rows.get(name, [])
 
     def pipelines(self) -> list[dict[str, Any]]:
         return self.rows.get("pipelines", [])
+
+
+@pytest.mark.parametrize(
+    ("forms", "expected"),
+    [
+        ({}, None),
+        ({"forms": [{"fields": [{"name": "basic", "fields": [{"name": "cf_x", "field_options": {"unique": True}}]}]}]}, True),
+        ({"forms": [{"fields": [{"name": "cf_x", "field_options": {"unique": False}}]}]}, False),
+        ({"forms": [{"fields": [{"name": "cf_x", "field_options": {"unique": "yes"}}, None]}, {}]}, None),
+    ],
+    ids=["no-forms", "in-a-group", "flat", "told-otherwise"],
+)  # fmt: skip
+def test_uniqueness_is_known_only_where_a_form_tells_it(forms: dict[str, Any], expected: bool | None) -> None:
+    """A tenant that does not show its forms leaves it open, which is not the same as no."""
+    field = {"name": "cf_x", "type": "text", "default": False}
+    found = workspace_read.read(Answers(fields=[field], **forms))  # type: ignore[arg-type]
+    assert found["target_fields"]["is_unique"].unique().to_list() == [expected]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
+from crmbook.phases import bulk_values, history_existing, load, refusals, strategies
 from crmbook.phases import edition as editions
-from crmbook.phases import history_existing, load, refusals, strategies
 from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
 from crmbook.runs import Run
@@ -175,8 +175,16 @@ def failed_keys(run: Run) -> pl.DataFrame:
 
 def calls_used(run: Run) -> dict[str, int]:
     """Calls made for the load so far by entity, over all its starts."""
+    if not run.ledger_path.exists():
+        return {}
     with Ledger(run.ledger_path) as ledger:
         return ledger.spent()
+
+
+def spend(run: Run, entity: str, calls: int) -> None:
+    """*calls* more that the load made, beside its writes, for *entity*."""
+    with Ledger(run.ledger_path) as ledger:
+        ledger.spend(entity, calls)
 
 
 def _carry_out(
@@ -229,12 +237,12 @@ def _strategy(
         places(client, Finder(client, patience_s=s), files=files(run), foreign_lists=foreign)
         for s in (waits_s, 0.0)
     )
-    known = capabilities(run)
+    known, fields = capabilities(run), run.read("target_fields")
     single = Single(client, ledger, patient)
     return Bulk(
-        client, ledger, patient, strategies.ways(known, run.read("target_fields")), single=single,
+        client, ledger, patient, strategies.ways(known, fields), single=single,
         hasty=Single(client, ledger, hasty, target_ids=single.target_ids),
-        jobs=Jobs(client, measured_s=strategies.job_s(known), sleep=sleep), reopened=reopened,
+        translations=bulk_values.translations(fields, known), jobs=Jobs(client, measured_s=strategies.job_s(known), sleep=sleep), reopened=reopened,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from crmbook.apply_writes import ATTEMPTS, Op, Single, intent_of, joined, resolv
 from crmbook.errors import DataError, NotFound, Rejected
 from crmbook.ledger import Ledger, Outcome, Write
 from crmbook.phases import agreement, images, strategies
+from crmbook.phases.bulk_values import Translate
 from crmbook.phases.payloads import canonical
 from crmbook.phases.strategies import A_CALL, EXTERNAL_ID, FEW, THEN_LINKS, Way
 from crmbook.vendors.freshsales import Freshsales
@@ -29,7 +30,7 @@ class Bulk:
     """
     The strategy for a tenant on which bulk works; what goes one by one is left to *single*.
 
-    *ways* say how each entity goes; *hasty* is like *single* but does not wait for the index, for rows that were
+    *ways* say how each entity goes, *translations* how a job wants choices; *hasty* is like *single* but does not wait for the index, for rows that were
     looked for already; so it is for *reopened* writes, whose refusal is no news. All share their target ids.
     """
 
@@ -43,10 +44,12 @@ class Bulk:
         single: Single,
         hasty: Single,
         jobs: Jobs,
+        translations: Mapping[str, Mapping[str, Translate]],
         reopened: Collection[str] = (),
     ) -> None:
         self._client, self._ledger, self._places, self._ways = client, ledger, places, dict(ways)
         self._single, self._hasty, self._jobs, self._reopened = single, hasty, jobs, reopened
+        self._translations = translations
         self._target_ids = single.target_ids
         self._looking = Looking(client)
         self._before: dict[tuple[str, int], str] = {}
@@ -54,14 +57,15 @@ class Bulk:
         self._odd: set[tuple[str, str]] = set()
 
     def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
-        for (entity, _), group in groupby(ops, key=lambda op: strategies.stage(op.entity, op.action)):
-            stage, way = list(group), self._ways.get(entity)
+        for kind, group in groupby(ops, key=lambda op: strategies.stage(op.entity, op.action)):
+            stage, entity = list(group), kind[0]
+            way = self._ways.get(entity)
             if way is None or not way.is_bulk:
                 yield from ([op] for op in stage)
                 continue
             self._to_change[entity] = {op.target_id for op in stage if op.target_id is not None}
             start = 0
-            for size in strategies.waves(len(stage), way):
+            for size in strategies.waves(len(stage), way, kind):
                 yield stage[start : start + size]
                 start += size
 
@@ -147,19 +151,20 @@ class Bulk:
         for row in rows:
             row.record = None
 
-        def data(row: Row) -> Record:
-            return {
-                key: value
-                for key, value in row.body.items()
-                if way.strategy != THEN_LINKS or not agreement.is_link(key)
-            }
-
-        sent = self._jobs.post(rows, data)
+        sent = self._jobs.post(rows, lambda row: self._data(row, way))
         for row in rows:
             row.is_doubtful |= not sent.is_refused
         if sent.doubt:
             self._ledger.unclear([row.op.op_id for row in rows], str(sent.doubt))
         return sent
+
+    def _data(self, row: Row, way: Way) -> Record:
+        """The body of *row* as a job takes it, without the links it would drop."""
+        body = {k: v for k, v in row.body.items() if way.strategy != THEN_LINKS or not agreement.is_link(k)}
+        ways = self._translations.get(row.module, {})
+        if fields := body.get("custom_field"):
+            body["custom_field"] = {k: ways[k](v) if k in ways else v for k, v in fields.items()}
+        return body
 
     def _looked(self, rows: Sequence[Row]) -> list[Row]:
         """Those of *rows* not seen as written; a new record is written as soon as it is there."""

@@ -1,11 +1,12 @@
 """05 as sentences: the plan with what it takes, and the plan carried out once it is approved."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import polars as pl
 
-from crmbook import apply, guard, plan_limits, target
-from crmbook.phases import documents, forecast, load, strategies
+from crmbook import apply, guard, plan_limits, target, watch
+from crmbook.phases import capabilities, documents, forecast, load, strategies
 from crmbook.runs import Run
 from crmbook.vendors import plans
 
@@ -23,13 +24,22 @@ def plan(run: Run) -> pl.DataFrame:
     with closing(target.connect(run)) as client:
         planned = apply.plan_of(run, client)
     accounts, contacts, deals, fields = run.frames("sales_accounts", "contacts", "deals", "target_fields")
-    chosen = strategies.ways(apply.capabilities(run), fields)
+    known = apply.capabilities(run)
+    chosen = strategies.ways(known, fields)
+    first = int(run.parameters.get("foreign_records_allowed", watch.ALLOWED)) + 1
+    people, looks = forecast.looks(planned, chosen, first=first, every=capabilities.LOOK_EVERY)
     run.save_all(
         coverage=load.coverage(
             planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
         ),
         strategies=strategies.shown(planned, chosen),
-        forecast=forecast.forecast(planned, _quotas(run), chosen=chosen, existing=run.read("existing")),
+        forecast=forecast.forecast(
+            planned,
+            _quotas(run),
+            chosen=chosen,
+            existing=run.read("existing"),
+            guard_calls=capabilities.guard_calls(known, people, looks),
+        ),
     )
     return planned
 
@@ -42,7 +52,7 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
     """
     digest = load.plan_hash(planned)
     approval = run.require_approval("plan", digest, load.headline(planned))
-    with guard.writing(run) as door:
+    with _guarded(run) as door:
         apply.apply(
             run, door.client, planned, confirm=approval["hash"], retry_rejected=retry_rejected,
             between=door.between,
@@ -53,6 +63,16 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
         crosswalk=apply.crosswalk(run),
     )
     return run.save("outcomes", apply.outcomes(run, planned))
+
+
+@contextmanager
+def _guarded(run: Run) -> Iterator[guard.Door]:
+    """`guard.writing`, its own calls counted as those of `guards`."""
+    before = sum(apply.calls_used(run).values())
+    with guard.writing(run) as door:
+        yield door
+    written = sum(apply.calls_used(run).values()) - before
+    apply.spend(run, forecast.GUARDS, door.client.client.calls - written)
 
 
 def _quotas(run: Run) -> dict[str, int]:

@@ -65,10 +65,13 @@ def fingerprint(capabilities: pl.DataFrame) -> str:
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
-def guard_calls(capabilities: Mapping[str, str], people: int) -> int:
-    """The calls the guards of one start take while *people* contacts and leads are created."""
+def guard_calls(capabilities: Mapping[str, str], people: int, looks: int = 0) -> int:
+    """
+    The calls the guards of one start take: the check, and where *people* are created so many *looks* after them
+    and a last one for all three kinds.
+    """
     check = max(0, int(capabilities.get(CALLS, _ONLY_WHOLE)) - _ONLY_WHOLE)
-    return check + (people // LOOK_EVERY + 4 if people else 0)
+    return check + (looks + 3 if people else 0)
 
 
 def _verdict(name: str, then: str, now: str | None) -> str:

@@ -17,12 +17,11 @@ from crmbook.phases.strategies import A_CALL, FEW, LINKS, THEN_LINKS, Way
 
 GUARDS: Final = "guards"
 TOTAL: Final = "total"
-GUARD_CALLS: Final = 0
-"""What the load spends on watching itself, whatever it writes."""
 # Two questions for the end of a lone job; several are given the time their predecessors took, and need one.
 _ASKED_ALONE: Final = 2
 _ASKED_AMONG: Final = 1
 _LEARNING: Final = 4  # the first wave of several finds out how long that is
+_PEOPLE: Final = ("contact", "lead")
 _UNTOUCHED: Final = (
     "document",
     "document_link",
@@ -35,12 +34,13 @@ def forecast(
     *,
     chosen: Mapping[str, Way],
     existing: pl.DataFrame,
-    guard_calls: int = GUARD_CALLS,
+    guard_calls: int = 0,
 ) -> pl.DataFrame:
     """
     Calls and hours at each plan's hourly quota; FORECAST, with the rows `guards` and `total` per plan.
 
-    *chosen* are the ways by entity, *existing* (EXISTING) what the target held when the plan was made.
+    *chosen* are the ways by entity, *existing* (EXISTING) what the target held when the plan was made; *guard_calls*
+    are spent on watching over the load.
     """
     by_entity = calls(planned, chosen, existing) | {GUARDS: guard_calls}
     by_entity |= {TOTAL: sum(by_entity.values())}
@@ -71,6 +71,25 @@ def calls(planned: pl.DataFrame, chosen: Mapping[str, Way], existing: pl.DataFra
             found[name] += learning
             learning = 0
     return found
+
+
+def looks(planned: pl.DataFrame, chosen: Mapping[str, Way], *, first: int, every: int) -> tuple[int, int]:
+    """
+    How many people are created, and how often the load pauses to look after them: after *first*, then when
+    *every* more are there. A wave of bulk calls is not broken off for it.
+    """
+    people = planned.filter(pl.col("entity").is_in(_PEOPLE) & (pl.col("action") == "create")).sort("seq")
+    count = pauses = 0
+    due = first
+    for (entity,), ops in people.group_by("entity", maintain_order=True):
+        way = chosen.get(str(entity))
+        is_bulk = way is not None and way.is_bulk
+        kind = strategies.stage(str(entity), "create")
+        for rows in strategies.waves(ops.height, way, kind) if way and is_bulk else [1] * ops.height:
+            count += rows
+            if count >= due:
+                due, pauses = count + every, pauses + 1
+    return count, pauses
 
 
 def error(forecasted: pl.DataFrame, used: Mapping[str, int]) -> pl.DataFrame:
@@ -105,8 +124,9 @@ def _in_bulk(ops: pl.DataFrame, way: Way, held: int) -> tuple[int, bool]:
     """Calls of one entity's stages, and whether a wave of several jobs is among them."""
     total, several, posts = 0, False, 0
     for stage in _stages(ops):
+        kind = strategies.stage(stage["entity"][0], stage["action"][0])
         start, updates = 0, stage.filter(pl.col("action") == "update").height
-        for rows in strategies.waves(stage.height, way):
+        for rows in strategies.waves(stage.height, way, kind):
             wave = stage.slice(start, rows)
             start += rows
             if rows <= FEW:

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases import bulk_values
 from crmbook.phases.edition import MODULES
 
 WITH_LINKS: Final = "bulk_with_links"
@@ -22,6 +23,7 @@ MARK: Final = "cf_usercom_original_id"
 EXTERNAL_ID: Final = "external_id"
 # what a bulk call may lose silently (seen by a public client), by entity
 LINKS: Final = {"contact": ("sales_accounts",), "deal": ("sales_account_id", "contacts_added_list")}
+_LINKS_KEPT: Final = {"contact": "bulk_keeps_links", "deal": "bulk_keeps_deal_links"}
 A_CALL: Final = 100
 FEW: Final = 4
 """So many rows cost no more one by one than as a job: its call, two questions for its end, and the reading back."""
@@ -29,6 +31,10 @@ _CALLS_A_WAVE: Final = 10
 # Between two waves each record with links is changed by a call of its own; waves of few make progress visible.
 _CALLS_A_WAVE_WITH_PASS: Final = 2
 _UNMEASURED_JOB_S: Final = 5.0
+
+
+Stage = tuple[str, str]
+_PEOPLE: Final = (("contact", "primary"), ("lead", "primary"))
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,14 @@ class Way:
 
 def ways(capabilities: Mapping[str, str], target_fields: pl.DataFrame) -> dict[str, Way]:
     """The way of every entity that bulk exists for (vendor docs): company, contact, lead, deal."""
-    unique = target_fields.filter(pl.col("is_unique") & (pl.col("api_name") == MARK))["module"].to_list()
-    return {entity: _way(entity, module in unique, capabilities) for entity, module in MODULES.items()}
+    marks = target_fields.filter(pl.col("api_name") == MARK)
+    told = dict(marks.select("module", "is_unique").iter_rows())
+    return {
+        entity: _way(
+            entity, told.get(module), capabilities, bulk_values.untold(module, target_fields, capabilities)
+        )
+        for entity, module in MODULES.items()
+    }
 
 
 def job_s(capabilities: Mapping[str, str]) -> float:
@@ -62,14 +74,19 @@ def job_s(capabilities: Mapping[str, str]) -> float:
         return _UNMEASURED_JOB_S
 
 
-def waves(rows: int, way: Way) -> Iterator[int]:
-    """How many rows each wave of a stage takes; a wave of FEW or less goes one by one."""
-    size = A_CALL * way.calls_a_wave
-    for start in range(0, rows, size):
-        yield min(size, rows - start)
+def waves(rows: int, way: Way, kind: Stage) -> Iterator[int]:
+    """
+    How many rows each wave of a stage takes; a wave of FEW or less goes one by one.
+
+    The first wave of people is one call: should Workflows act on them, not many are disturbed.
+    """
+    left, size = rows, A_CALL if kind in _PEOPLE else A_CALL * way.calls_a_wave
+    while left > 0:
+        yield min(size, left)
+        left, size = left - size, A_CALL * way.calls_a_wave
 
 
-def stage(entity: str, action: str) -> tuple[str, str]:
+def stage(entity: str, action: str) -> Stage:
     """Writes of one stage don't refer to one another and may go out in any order."""
     return entity, "primary" if action in ("create", "update") else action
 
@@ -88,15 +105,27 @@ def shown(planned: pl.DataFrame, chosen: Mapping[str, Way]) -> pl.DataFrame:
 _NO_BULK: Final = {"list": "made one by one; its members go in by the hundred"}
 
 
-def _way(entity: str, is_unique: bool, capabilities: Mapping[str, str]) -> Way:
-    measured = capabilities.get("bulk_upsert", "unknown")
+def _way(entity: str, is_unique: bool | None, capabilities: Mapping[str, str], untold: str) -> Way:
+    module = MODULES[entity]
+    capability = "bulk_upsert" if entity == "contact" else f"bulk_upsert_{module}"
+    measured = capabilities.get(capability, "unknown")
     if measured != "true":
-        return Way(SINGLE, "", f"bulk_upsert was measured {measured}")
-    key = MARK if is_unique else EXTERNAL_ID if entity == "contact" else ""
+        return Way(SINGLE, "", f"{capability} was measured {measured}")
+    key = _key(entity, is_unique, capabilities.get(f"bulk_key_{module}", ""))
     if not key:
-        return Way(SINGLE, "", f"{MARK} is not marked unique, so nothing could be repeated safely")
-    if entity not in LINKS:
+        return Way(SINGLE, "", f"{MARK} is not unique, so a call of unknown fate could not be repeated")
+    if untold:
+        return Way(SINGLE, "", f"no way to choose in {untold} by a job was found")
+    links = _LINKS_KEPT.get(entity)
+    if links is None:
         return Way(WITH_LINKS, key, "bulk works, and there are no links to lose")
-    if capabilities.get("bulk_keeps_links") == "true":
-        return Way(WITH_LINKS, key, "bulk was seen to keep links")
-    return Way(THEN_LINKS, key, "bulk works, but was not seen to keep links")
+    if capabilities.get(links) == "true":
+        return Way(WITH_LINKS, key, f"bulk works, and {links} was measured true")
+    return Way(THEN_LINKS, key, f"bulk works, but {links} was measured {capabilities.get(links, 'unknown')}")
+
+
+def _key(entity: str, is_unique: bool | None, accepted: str) -> str:
+    """The key for new records: of those that carry the source id, the one the tenant guards."""
+    if accepted == MARK and is_unique is not False:
+        return MARK
+    return EXTERNAL_ID if entity == "contact" and accepted in (MARK, EXTERNAL_ID) else ""
