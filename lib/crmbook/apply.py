@@ -8,28 +8,31 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from crmbook import earlier, runs, tables, target
+from crmbook import delta_load, runs, tables, target
 from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
+from crmbook.apply_existing import Wholes, before_images, existing
 from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
-from crmbook.phases import bulk_values, history_existing, load, refusals, strategies
+from crmbook.phases import bulk_values, load, refusals, strategies
 from crmbook.phases import edition as editions
 from crmbook.phases.capabilities import fingerprint
-from crmbook.phases.history_tables import MODULES, NO_HISTORY, History
+from crmbook.phases.history_tables import MODULES, History
 from crmbook.runs import Run
-from crmbook.settle import MARK, Finder, patience_s
+from crmbook.settle import Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
 
+# as long as we wait for an answer, so long the vendor may still work on a request whose sender died
+WORKED_ON_S: Final = 60.0
 _INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {
     ("company", "create"): "accounts", ("company", "update"): "accounts",
@@ -37,6 +40,7 @@ _PARTS: Final = {
     ("lead", "create"): "leads", ("lead", "update"): "leads",
     ("deal", "create"): "deals", ("deal", "update"): "deals",
     ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages", ("list", "add"): "list members",
+    ("list", "remove"): "list members",
 } | {
     (entity, action): module.replace("_", " ")
     for entity, module in MODULES.items() for action in ("create", "update")
@@ -45,23 +49,6 @@ _FRAMES: Final = (
     "sales_accounts", "contacts", "deals", "stages", "owners", "target_fields", "target_owners", "target_stages",
     "target_statuses", "target_currencies", "target_activity_types", "capabilities",
 )  # fmt: skip
-
-
-def existing(run: Run, client: Freshsales, history: History = NO_HISTORY) -> pl.DataFrame:
-    """
-    EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
-
-    Of *history* and its lists those an earlier run wrote that are still known to stand there.
-    """
-    rows: list[dict[str, Any]] = []
-    for module in (*editions.of(client.edition.name).modules.values(), "lists"):
-        for page in client.pages(module):
-            rows += [_keys(module, record) for record in page]
-            run.progress(f"what the target holds: {module}", len(rows))
-    frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
-    return tables.conform(
-        history_existing.recognized(frame, earlier.crosswalk(run), history), tables.EXISTING
-    )
 
 
 def history_of(run: Run) -> History:
@@ -84,15 +71,19 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
-        kept = {name: pl.read_parquet(folder / f"{name}.parquet") for name in ("existing", "plan")}
-        run.save_all(**kept)
+        for name in ("existing", "before_images", "plan", *delta_load.TABLES):
+            path = folder / f"{name}.parquet"
+            run.save(name, pl.read_parquet(path) if path.exists() else tables.of(name).empty())
     else:
-        found = run.save("existing", existing(run, client, history))
+        wholes: Wholes = {}
+        seen = delta_load.Seen(run)
+        found = run.save("existing", existing(run, client, history, wholes=wholes, look=seen.add))
         made = load.plan(
             **frames, existing=found, admin_email=run.customer.admin_email, history=history,
             edition=editions.of(run.target.edition),
         )  # fmt: skip
-        run.save("plan", made)
+        planned = delta_load.reduced(run, client, made, seen)
+        run.save_all(before_images=before_images(planned, wholes), plan=planned)
     runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
@@ -125,9 +116,13 @@ def apply(
     ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.sort("seq").iter_rows(named=True)]
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
+        run.record.change_phase(run.phase, begun=digest)
         waits_s = patience_s(capabilities(run)) if patience is None else patience
         again = ledger.reopen(op.op_id for op in ops) if retry_rejected else set()
-        strategy = _strategy(run, client, ledger, waits_s, sleep, frozenset(again))
+        late_s = WORKED_ON_S if patience is None else patience
+        strategy = _strategy(
+            run, client, ledger, (waits_s, ledger.under_way_until(late_s)), sleep, frozenset(again)
+        )
         _carry_out(run, client, ops, strategy, ledger, between)
         run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
 
@@ -227,15 +222,15 @@ def _strategy(
     run: Run,
     client: Freshsales,
     ledger: Ledger,
-    waits_s: float,
+    waits_s: tuple[float, float],
     sleep: Callable[[float], None],
     reopened: frozenset[str],
 ) -> Strategy:
     lists = run.read("existing").filter(pl.col("module") == "lists", pl.col("original_id").is_null())
     foreign = frozenset(lists["target_id"])
     patient, hasty = (
-        places(client, Finder(client, patience_s=s), files=files(run), foreign_lists=foreign)
-        for s in (waits_s, 0.0)
+        places(client, Finder(client, patience_s=s, until=until), files=files(run), foreign_lists=foreign)
+        for s, until in (waits_s, (0.0, 0.0))
     )
     known, fields = capabilities(run), run.read("target_fields")
     single = Single(client, ledger, patient)
@@ -246,33 +241,28 @@ def _strategy(
     )  # fmt: skip
 
 
-def _keys(module: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    custom = record.get("custom_field") or {}
-    return {
-        "module": module,
-        "target_id": record["id"],
-        "email": _text(record.get("email")),
-        "external_id": _text(record.get("external_id")),
-        "name": _text(record.get("display_name", record.get("name"))),
-        "original_id": _text(custom.get(MARK)),
-    }
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
 def _begun(run: Run) -> str | None:
-    """The hash of the plan this run's ledger was started with, None before the first write."""
-    if not run.ledger_path.exists():
-        return None
-    with Ledger(run.ledger_path) as ledger:
-        return ledger.meta("plan_hash")
+    """
+    The hash of the plan this run's ledger was started with, None before the first write.
+
+    Raises:
+        UpstreamError: writing began, and the ledger that knows what was written is gone.
+    """
+    known = None
+    if run.ledger_path.exists():
+        with Ledger(run.ledger_path) as ledger:
+            known = ledger.meta("plan_hash")
+    if known is None and run.record.phase(run.phase).get("begun"):
+        raise UpstreamError(
+            f"{run.run_id}/{run.ledger_path.name}: gone, although writing began; make it anew from the target with"
+            f" crmbook run {run.customer.key} --env {run.env} --run {run.run_id} --rebuild-ledger"
+        )
+    return known
 
 
 def _folder_with(run: Run, begun: str | None) -> Path | None:
     """The data folder of an earlier start whose plan still counts, None where a plan has to be made."""
-    for folder in _earlier(run):
+    for folder in folders_with_plan(run):
         digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
         if begun is None and not run.record.approved("plan", digest):
             continue
@@ -298,7 +288,7 @@ def _read_for_plan(run: Run) -> dict[str, str]:
     return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
 
 
-def _earlier(run: Run) -> list[Path]:
+def folders_with_plan(run: Run) -> list[Path]:
     """Data folders of this phase that hold a plan: the present one, then those moved away, newest first."""
     numbered = [
         (int(found[1]), path)

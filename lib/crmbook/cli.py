@@ -15,7 +15,7 @@ from typing import Any, Literal
 import click
 
 from crmbook import __version__
-from crmbook.errors import CrmbookError, UsageError, Waiting
+from crmbook.errors import CrmbookError, UsageError, Waiting, disk_error
 
 Env = Literal["test", "production"]
 _ENV = click.Choice(["test", "production"])
@@ -79,6 +79,9 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             _tell("interrupted; run again to continue", "Interrupted", 130, as_json=as_json)
             sys.exit(130)
         except Exception as bug:
+            if told := disk_error(str(getattr(bug, "filename", None) or "a file"), bug):
+                _report(told, as_json=as_json)
+                sys.exit(told.exit_code)
             click.echo(traceback.format_exc(limit=-6), err=True)
             _tell("a bug; please report it with the lines above", type(bug).__name__, 1, as_json=as_json)
             sys.exit(1)
@@ -183,7 +186,11 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
 @click.option(
     "--sample", type=click.IntRange(min=0), default=None, help="This many contacts, covering every class."
 )
-@click.option("--delta", is_flag=True, help="Only what changed since the approved run.")
+@click.option(
+    "--delta",
+    is_flag=True,
+    help="Only what changed since the newest approved run: continues an unfinished delta, else starts one.",
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter the notebook declares."
 )
@@ -191,12 +198,19 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
     "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
 )
 @click.option("--by", default="", help="Who approves.")
+@click.option("--rebuild-ledger", is_flag=True, help="Only make a lost ledger anew from plan and target.")
 @_max_wait
 @_command
-def run(say: Callable[[str], None], customer: str, env: Env, **given: Any) -> dict[str, Any]:
+def run(
+    say: Callable[[str], None], customer: str, env: Env, *, rebuild_ledger: bool, **given: Any
+) -> dict[str, Any]:
     """Run the phases that are due, in order, and stop where a person is needed."""
-    from crmbook import pipeline
+    from crmbook import pipeline, rebuild
 
+    if rebuild_ledger:
+        if any(value for name, value in given.items() if name != "run_id"):
+            raise UsageError("--rebuild-ledger stands alone; of the other options it takes --run only")
+        return rebuild.command(customer, env, given["run_id"], say)
     return pipeline.run(customer, env, say, **given)
 
 

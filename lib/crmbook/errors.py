@@ -17,10 +17,13 @@ CrmbookError                 1  anything below; on its own, a bug
     └── Unavailable          5  no usable answer; says whether the work may have been done
 """
 
+import errno
 import json
+import os
 import re
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
 
 _SECONDS_A_MINUTE = 60
 
@@ -72,6 +75,37 @@ class DataError(_OneLine):
     """An answer or a file that is not what it should be: names file or route, record and key, not the value."""
 
     exit_code = 2
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_OS_ERROR: Final = re.compile(r"(?:\[Errno |os error )(\d+)")
+
+
+def disk_error(what: str, problem: BaseException) -> DataError | None:
+    """
+    The line for *problem* where it is the machine's: a full disk, or a place that can't be written. Else None.
+
+    *problem* may also be another library's error that quotes the number of the system's.
+    """
+    quoted = _OS_ERROR.search(str(problem))
+    number = getattr(problem, "errno", None) or (int(quoted[1]) if quoted else None)
+    if number not in (*_FULL, *_CLOSED):
+        return None
+    todo = "free some space" if number in _FULL else "make it writable"
+    return DataError(f"{what}: {os.strerror(number)}; {todo} and run again, it resumes")
+
+
+@contextmanager
+def on_disk(what: str) -> Iterator[None]:
+    """While *what* is written: trouble of the disk becomes a DataError of one line that names it."""
+    try:
+        yield
+    except Exception as problem:
+        told = disk_error(what, problem)
+        if told is None or isinstance(problem, CrmbookError):
+            raise
+        raise told from None
 
 
 class SchemaError(CrmbookError):

@@ -171,7 +171,7 @@ def _restored(ename: str, evalue: str, where: str) -> CrmbookError:
         stop = kind.__new__(kind)
         stop.args = (f"{evalue} [{where}]",)
         return stop
-    return CrmbookError(f"{ename}: {evalue} [{where}]")
+    return errors.disk_error(where, Exception(evalue)) or CrmbookError(f"{ename}: {evalue} [{where}]")
 
 
 @contextlib.contextmanager

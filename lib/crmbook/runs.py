@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, cast
 import polars as pl
 
 from crmbook import config, tables
-from crmbook.errors import ConfigError, ParameterError, UpstreamError, UsageError, Waiting
+from crmbook.errors import ConfigError, ParameterError, UpstreamError, UsageError, Waiting, on_disk
 
 Status = Literal["running", "passed", "failed", "waiting"]
 RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
@@ -77,12 +77,13 @@ def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """*content* at *path*, whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.chmod(mode)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with on_disk(_short(path)):
+        try:
+            part.write_bytes(content)
+            part.chmod(mode)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def now() -> str:
@@ -159,8 +160,10 @@ class Record:
         return cast("dict[str, str]", found[-1]) if found else None
 
 
-def create(customer: str, env: config.Env, *, parameters: Mapping[str, Any], run_id: str = "") -> Record:
-    """A new run of *customer*: `<env>-NN`, its folder 0700 and its run.json."""
+def create(
+    customer: str, env: config.Env, *, parameters: Mapping[str, Any], run_id: str = "", base: str = ""
+) -> Record:
+    """A new run of *customer*: `<env>-NN`, its folder 0700 and its run.json; *base* is the run a delta goes on from."""
     folder = root() / customer
     if not run_id:
         taken = [int(m[1]) for p in folder.glob(f"{env}-*") if (m := re.fullmatch(rf"{env}-(\d+)", p.name))]
@@ -174,7 +177,7 @@ def create(customer: str, env: config.Env, *, parameters: Mapping[str, Any], run
         {
             "customer": customer, "run_id": run_id, "env": env, "created_at": now(), "parameters": dict(parameters),
             "versions": {name: version(name) for name in _RECORDED}, "phases": {}, "offers": {}, "approvals": [],
-            "approve_all": "",
+            "approve_all": "", **({"delta": {"base": base}} if base else {}),
         },
     )  # fmt: skip
     return record
@@ -306,11 +309,15 @@ class Run:
             raise UsageError(f"{table} belongs to {contract.phase}, not to {self.phase}")
         shaped = tables.conform(frame, contract)
         path = self.path_of(table)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
-        shaped.write_parquet(part, compression="zstd", statistics=True)
-        part.chmod(0o600)
-        part.replace(path)
+        with on_disk(_short(path)):
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                shaped.write_parquet(part, compression="zstd", statistics=True)
+                part.chmod(0o600)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         return shaped
 
     def save_all(self, **frames: pl.DataFrame) -> None:
@@ -330,9 +337,8 @@ class Run:
         """One line in log.jsonl; callers pass names and counts, never values or secrets."""
         line = json.dumps({"at": now(), "phase": self.phase, "event": event, **fields}, ensure_ascii=False)
         path = self.folder / "log.jsonl"
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8"
-        ) as stream:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with on_disk(_short(path)), os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
     def offer(self, what: str, digest: str, summary: str) -> None:
@@ -419,7 +425,7 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
 def _check_types(parameters: Mapping[str, Any]) -> None:
     """An interactive typo (a text where a switch is meant) is caught here; the command line checks its own."""
     for name, value in parameters.items():
-        if name in ("reveal", "delta", "is_confirmed", "forget") and not isinstance(value, bool):
+        if name in ("reveal", "whole", "is_confirmed", "forget") and not isinstance(value, bool):
             raise ParameterError(f"{name}: expected True or False, got {type(value).__name__}")
         if name == "sample" and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise ParameterError("sample: expected a whole number, 0 for all")

@@ -29,12 +29,24 @@ def patience_s(capabilities: Mapping[str, str]) -> float:
 
 
 class Finder:
-    """Finds records of one target by the source id they carry."""
+    """
+    Finds records of one target by the source id they carry.
+
+    *until* (seconds since the epoch) is the moment before which nothing counts as not there: a request whose
+    sender was killed may still be worked on.
+    """
 
     def __init__(
-        self, client: Freshsales, *, patience_s: float, sleep: Callable[[float], None] = time.sleep
+        self,
+        client: Freshsales,
+        *,
+        patience_s: float,
+        until: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._patience_s, self._sleep = client, patience_s, sleep
+        self._until, self._clock = until, clock
 
     def find(self, module: str, source_id: str) -> Record | None:
         """
@@ -53,10 +65,11 @@ class Finder:
         """What *look* finds, None only after the target had time to show it."""
         waited_s = 0.0
         for poll in range(1_000):
+            left_s = max(self._patience_s - waited_s, self._until - self._clock())
             found = look()
-            if found or waited_s >= self._patience_s:
+            if found or left_s <= 0:
                 return found
-            pause_s = min(_POLLS_S[min(poll, len(_POLLS_S) - 1)], self._patience_s - waited_s)
+            pause_s = min(_POLLS_S[min(poll, len(_POLLS_S) - 1)], left_s)
             self._sleep(pause_s)
             waited_s += pause_s
         raise AssertionError("patience ends before the polls do")

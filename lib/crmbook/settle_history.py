@@ -73,12 +73,15 @@ def first_line(text: str) -> str:
 
 def list_named(client: Freshsales, name: str, taken: Collection[int]) -> Record | None:
     """The contact list of that name."""
+    listed = (record for page in client.pages("lists") for record in page)
+    return named(name, listed, taken)
+
+
+def named(name: str, records: Iterable[Record], taken: Collection[int]) -> Record | None:
+    """The first of the lists *records* of that name."""
     wanted = name.strip().casefold()
-    for page in client.pages("lists"):
-        for record in page:
-            if record["id"] not in taken and str(record.get("name", "")).strip().casefold() == wanted:
-                return record
-    return None
+    free = (record for record in records if record["id"] not in taken)
+    return next((r for r in free if str(r.get("name", "")).strip().casefold() == wanted), None)
 
 
 def attached(
@@ -89,12 +92,19 @@ def attached(
         there = client.associations(*parent_of(client, body))[module]
     except NotFound:
         return None
+    return same_file(module, body, there, taken)
+
+
+def same_file(
+    module: str, body: Mapping[str, Any], records: Iterable[Record], taken: Collection[int]
+) -> Record | None:
+    """The newest of *records* with the name and size, or name and address, of the file or link *body* made."""
     keys = {"documents": {"name": "name", "content_file_size": "size_bytes"}}.get(
         module, {"name": "name", "url": "url"}
     )
     found = [
         record
-        for record in there
+        for record in records
         if int(record["id"]) not in taken and all(record.get(k) == body[ours] for k, ours in keys.items())
     ]
     return max(found, key=lambda record: int(record["id"]), default=None)

@@ -204,6 +204,7 @@ def _routes(side: Side) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
             "/clock",
             lambda _r, b: {"advanced_s": side.clock.advance(b["advance_s"]), "now": side.clock.iso()},
         ),
+        ("GET", "/faults", lambda _r, _b: side.faults.told()),
         ("POST", "/faults", lambda _r, b: planned(b)),
         ("DELETE", "/faults", lambda _r, _b: planned([])),
         ("POST", "/reset", lambda _r, _b: side.reset()),

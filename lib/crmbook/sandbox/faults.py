@@ -35,21 +35,21 @@ class Fault:
         self.spec = spec
         self._path = re.compile(spec.get("path", ""))
         self._random = random.Random(spec.get("seed", 0))
-        self._matched = self._fired = 0
+        self.matched = self.fired = 0
 
     def fires(self, realm: str, method: str, path: str) -> bool:
         """Whether this request is hit; counts it."""
         spec = self.spec
         if realm != spec["realm"] or method != spec.get("method", method) or not self._path.search(path):
             return False
-        self._matched += 1
-        if "times" in spec and self._fired >= spec["times"]:
+        self.matched += 1
+        if "times" in spec and self.fired >= spec["times"]:
             return False
-        if self._matched % spec.get("every", 1):
+        if self.matched % spec.get("every", 1):
             return False
         if "probability" in spec and self._random.random() >= spec["probability"]:
             return False
-        self._fired += 1
+        self.fired += 1
         return True
 
 
@@ -61,6 +61,10 @@ class Faults:
 
     def replace(self, specs: list[dict[str, Any]]) -> None:
         self._plan = [Fault(spec) for spec in specs]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Each fault of the plan with the requests it matched and those it broke."""
+        return [fault.spec | {"matched": fault.matched, "fired": fault.fired} for fault in self._plan]
 
     def pick(self, realm: str, method: str, path: str) -> dict[str, Any] | None:
         return next((fault.spec for fault in self._plan if fault.fires(realm, method, path)), None)

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as WebRoute
 
@@ -32,7 +32,11 @@ def app(tenant: Tenant, *, token: str) -> Starlette:
     """The vendor's API for *tenant*; every request but a file download needs `Token token=<token>`."""
 
     async def endpoint(request: Request) -> Response:
-        answer, headers = await _answer(request, tenant, token)
+        try:
+            answer, headers = await _answer(request, tenant, token)
+        except ClientDisconnect:
+            # hung up amid its body: nothing was read of it, nobody is there for an answer
+            return Response(status_code=400)
         tenant.store.commit()
         if answer.raw is not None:
             return Response(answer.raw[0], answer.status, headers, answer.raw[1])
