@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crmbook import runs, tables, verifier
-from crmbook.errors import DataError
+from crmbook.errors import DataError, SchemaError
 from crmbook.ledger import Ledger
 
 VERIFIER: Final = "verify.py"
@@ -82,7 +82,7 @@ def is_personal(name: str) -> bool:
         return path.name not in _HARMLESS
     try:
         table = tables.of(path.stem)
-    except KeyError:
+    except SchemaError:
         return True
     return bool(table.personal or table.prefix)
 
