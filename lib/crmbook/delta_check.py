@@ -10,7 +10,7 @@ import polars as pl
 
 from crmbook import apply, lineage, tables
 from crmbook.ledger import Ledger
-from crmbook.phases import compare, compare_history, delta_kept
+from crmbook.phases import compare, compare_history, delta_kept, target_ids
 from crmbook.phases import edition as editions
 from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
@@ -105,6 +105,33 @@ class Kept:
     def _told(self, settled: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         self._rows.append(rows)
         return settled
+
+
+def as_left(run: Run, actual: Frames) -> Frames:
+    """
+    *actual* (the `actual_*` tables by place) with what a person changed, by `kept`, as our last write left it: what they
+    chose over it is no loss of the map.
+    """
+    fields = run.read("kept").filter(pl.col("kind") == "field")
+    if fields.is_empty():
+        return actual
+    names = ("sales_accounts", "contacts", "deals", "existing")
+    normalized = editions.of(run.target.edition).records(**dict(zip(names, run.frames(*names), strict=True)))
+    wanted, classes = _expected(normalized, tenant_ids(run)), run.read("classes")
+    return {
+        place: delta_kept.put_back(
+            frame, fields.filter(pl.col("entity") == ("contact" if place == "lead" else place)), wanted[place],
+            classes.filter(pl.col("module") == editions.MODULES[place]),
+        )
+        for place, frame in actual.items()
+    }  # fmt: skip
+
+
+def tenant_ids(run: Run) -> TargetIds:
+    """The ids of the tenant that stand for agents, stages, lifecycles and currencies."""
+    names = ("owners", "stages", "target_owners", "target_stages", "target_statuses", "target_currencies")
+    frames = dict(zip(names, run.frames(*names), strict=True))
+    return target_ids.resolve(**frames, admin_email=run.customer.admin_email)
 
 
 def _expected(normalized: Frames, ids: TargetIds) -> dict[str, pl.DataFrame]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import normalizing
+from crmbook import delta_check, normalizing
 from crmbook.phases import carriers, jsonfields, loss_tables, parents, roundtrip, roundtrip_structure
 from crmbook.phases.edition import MODULES, PLACES
 from crmbook.phases.normalization import Decisions
@@ -80,7 +80,7 @@ def agree(run: Run) -> pl.DataFrame:
 
 def find(run: Run, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """`lost_fields`, saved; *actual* are the `actual_*` tables by place (company, contact, lead, deal)."""
-    decided = normalizing.decided(run)
+    decided, actual = normalizing.decided(run), delta_check.as_left(run, actual)
     classes, crosswalk = run.read("classes"), run.read("crosswalk")
     fates = _fates(classes, run.read("merges"))
     currencies = run.read("target_currencies").select("currency_id", currency="code")

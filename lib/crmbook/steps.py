@@ -37,11 +37,9 @@ from crmbook.phases import (
     reconciliation,
     scoping,
     spot_check,
-    target_ids,
     workspace,
 )
 from crmbook.phases import edition as editions
-from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
 from crmbook.vendors import plans
 
@@ -163,7 +161,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     )  # fmt: skip
     classes = kept.records(classes)
     strange = reconciliation.target_only(existing=read["existing"], classes=classes, actual=actual)
-    ids = _ids(run)
+    ids = delta_check.tenant_ids(run)
     compared = compare.compare(
         normalized=normalized, actual=actual, classes=classes, crosswalk=read["crosswalk"], ids=ids
     )
@@ -199,12 +197,6 @@ _RECONCILED = (
     "source_companies", "source_contacts", "source_deals", "sales_accounts", "contacts", "deals", "rejects", "excluded",
     "merges", "links", "crosswalk", "existing", "mapping",
 )  # fmt: skip
-
-
-def _ids(run: Run) -> TargetIds:
-    names = ("owners", "stages", "target_owners", "target_stages", "target_statuses", "target_currencies")
-    frames = dict(zip(names, run.frames(*names), strict=True))
-    return target_ids.resolve(**frames, admin_email=run.customer.admin_email)
 
 
 def _extracted(run: Run) -> dict[str, int]:
@@ -276,7 +268,7 @@ _SIGNED = (
 
 def hand_over(run: Run) -> None:
     """Every table of 07."""
-    handing_over.hand_over(run, _ids(run))
+    handing_over.hand_over(run, delta_check.tenant_ids(run))
 
 
 def cutover(run: Run) -> None:

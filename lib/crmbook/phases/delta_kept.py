@@ -139,6 +139,30 @@ def fields(
     )
 
 
+def put_back(
+    actual: pl.DataFrame, kept: pl.DataFrame, wanted: pl.DataFrame, classes: pl.DataFrame
+) -> pl.DataFrame:
+    """
+    *actual* in which the fields of *kept* (KEPT, of one entity) show what is *wanted* (`compare.expected`), record by record
+    where *classes* found it.
+    """
+    where = classes.select("source_id", "target_id").drop_nulls()
+    for (field,), rows in kept.group_by(field="what"):
+        name = str(field)
+        if name not in actual.columns or name not in wanted.columns:
+            continue
+        ours = (
+            wanted.select("source_id", _ours=pl.col(name).cast(actual.schema[name]))
+            .join(rows.select("source_id"), on="source_id", how="semi")
+            .join(where, on="source_id")
+            .select("target_id", "_ours", _is_ours=pl.lit(value=True))
+        )
+        joined = actual.join(ours, on="target_id", how="left", maintain_order="left")
+        told = pl.when(pl.col("_is_ours").is_not_null()).then("_ours").otherwise(name)
+        actual = joined.with_columns(told.alias(name)).drop("_ours", "_is_ours")
+    return actual
+
+
 def fidelity(frame: pl.DataFrame, counts: pl.DataFrame, key: str = "entity") -> pl.DataFrame:
     """FIELD_FIDELITY (or HISTORY_FIDELITY, *key* `module`) in which what the target kept is no longer different."""
     told = frame.join(counts.rename({"entity": key}), on=[key, "field"], how="left")
