@@ -52,8 +52,8 @@ def _stopped(acme: Customer, before: list[dict[str, int]], told: Finished, code:
     assert told.code == code, told.out + told.err
     assert told.err.count("\n") == 1
     assert _writes(acme) == before
-    # the budget of calls and the checkpoint of a reading are whole at any moment: SQLite keeps them so
-    known = (".quota.db", ".history.db", ".target-")
+    # what the workbook remembers between starts is whole at any moment
+    known = (".quota.db", ".history.db", ".target-", ".written.json", ".fields.jsonl")
     assert [p.name for p in acme.runs.rglob(".*") if not p.name.startswith(known)] == []
     assert [p.name for p in acme.runs.glob(".target-*") if p.stat().st_size] == []
     for path in acme.runs.rglob("*.parquet"):

@@ -84,7 +84,7 @@ def test_a_command_that_is_not_built_yet_says_so(acme: Path, command: str, as_js
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        pytest.param(["--set", "rowz=1"], "--set rowz: no such parameter; declared are customer", id="unknown parameter"),
+        pytest.param(["--set", "rowz=1"], "--set rowz: no such parameter; declared are capabilities_max_age_h", id="unknown parameter"),
         pytest.param(["--set", "rows=many"], "--set rows=many: expected int", id="wrong type"),
         pytest.param(["--set", "rows"], "--set rows: expected NAME=VALUE", id="no value"),
         pytest.param(["--set", "run_id=x"], "--set run_id: set by the command itself", id="own parameter"),
@@ -95,7 +95,7 @@ def test_a_command_that_is_not_built_yet_says_so(acme: Path, command: str, as_js
         pytest.param(["--only", "02_mapping", "--to", "03_workspace"], "--only stands alone", id="only and to"),
         pytest.param(["--from", "05_load", "--to", "02_mapping"], "--from 05_load comes after --to 02_mapping", id="backwards"),
         pytest.param(["--run", "Über"], "--run Über: expected lower-case letters", id="no name for a folder"),
-        pytest.param(["--delta"], "--delta: not built yet", id="delta"),
+        pytest.param(["--delta"], "--delta: acme has no test run on this target whose reconciliation is approved", id="delta"),
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_refused_before_anything_runs(
@@ -222,7 +222,7 @@ def test_a_new_customer_starts_with_settings_to_fill_in(customers: Path) -> None
 def test_the_status_of_a_customer_without_runs(acme: Path) -> None:
     """It says how to start one."""
     assert typed("status", "acme").out == "acme: no run yet; start with: crmbook run acme --env test\n"
-    assert typed("status", "acme", "--json").json == {"customer": "acme", "runs": []}
+    assert typed("status", "acme", "--json").json == {"customer": "acme", "runs": [], "cutover": []}
 
 
 def test_the_program_runs_as_a_module(customers: Path) -> None:
