@@ -11,7 +11,7 @@ import history_case
 import load_case as case
 from crmbook import tables
 from crmbook.errors import UpstreamError
-from crmbook.phases import documents, load, load_history
+from crmbook.phases import documents, forecast, load, load_history
 from crmbook.phases.history_existing import recognized
 from crmbook.phases.history_tables import History
 from crmbook.phases.load_history import natural
@@ -108,8 +108,8 @@ def test_members_go_a_hundred_a_call() -> None:
     assert load_history.membership_coverage(made, members, tables.UNTOUCHED.empty()) == {
         "entity": "membership", "normalized": 250, "planned": 250, "untouched": 0, "uncovered": 0, "repeated": 0,
     }  # fmt: skip
-    forecast = load.forecast(made, {"pro": 1000})
-    assert forecast.filter(pl.col("entity") == "list")["calls"].to_list() == [3 + 3]
+    expected = forecast.forecast(made, {"pro": 1000}, chosen={}, existing=tables.EXISTING.empty())
+    assert expected.filter(pl.col("entity") == "list")["calls"].to_list() == [3 + 3]
 
 
 def test_membership_coverage_tells_a_gap_from_a_repeat() -> None:
