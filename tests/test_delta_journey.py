@@ -31,14 +31,16 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
         account = Account(box, tmp_path_factory.mktemp("delta") / "runs")
         account.loaded()
         account.moves_on()
+        before = account.history_asked()
         killed = account.killed_while_writing()
         seen, asked, states = {}, {}, {}
         for run in ("test-02", "test-03", "test-04"):
-            before = account.history_asked()
             seen[run] = account.run("--delta")
             assert seen[run].code == 0, seen[run].err
             states[run] = account.state()
-            asked[run] = {kind: n - before[kind] for kind, n in account.history_asked().items()}
+            now = account.history_asked()
+            asked[run] = {kind: n - before[kind] for kind, n in now.items()}
+            before = now
         seen["status"] = account.customer.crm("status", "acme")
         yield Walked(account, killed, seen, asked, states)
 
@@ -81,7 +83,7 @@ def test_only_the_changed_fields_are_sent(walked: Walked) -> None:
 def test_the_target_holds_what_the_source_does_now(walked: Walked) -> None:
     """Renamed, emptied, won with its date and without its lost links, chat and task as they are."""
     people, money = walked.account.target("contacts"), walked.account.target("deals")
-    assert (people["9"]["last_name"], people["9"]["custom_field"]["cf_renewal"]) == ("Holmquist", None)
+    assert (people["9"]["last_name"], people["9"]["custom_field"].get("cf_renewal")) == ("Holmquist", None)
     assert (money["31"]["closed_date"], money["31"]["sales_account_id"]) == ("2026-06-01", None)
     assert money["31"]["contact_ids"] == [people["1"]["id"]]
     haff = walked.account.target("sales_accounts")["22"]["id"]
