@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, apply_places, config, runs, settle, target, target_lock
+from crmbook import apply_places, config, plan_folders, runs, settle, target, target_lock
 from crmbook.apply_writes import Op, resolved
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Intent, Ledger, Outcome
@@ -107,7 +107,7 @@ def _opened(customer: str, env: config.Env, run_id: str) -> Run:
 def _folder(run: Run) -> Path:
     """The data folder with the plan that was begun, else the approved one."""
     begun = run.record.phase(PHASE).get("begun")
-    for folder in apply.folders_with_plan(run):
+    for folder in plan_folders.folders_with_plan(run):
         digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
         if digest == begun or (not begun and run.record.approved("plan", digest)):
             return folder

@@ -97,10 +97,15 @@ def scenario(name: str) -> Scenario:
 
 
 def prepared(
-    name: str, folder: Path, *, edition: str = "suite", switches: dict[str, Any] | None = None
+    name: str,
+    folder: Path,
+    *,
+    edition: str = "suite",
+    switches: dict[str, Any] | None = None,
+    told: Scenario | None = None,
 ) -> World:
-    """The world of a scenario, its plan approved and nothing written."""
-    told, port = scenario(name), free_ports()
+    """The world of a scenario (*told*, or the one of that name), its plan approved and nothing written."""
+    told, port = told or scenario(name), free_ports()
     folder.mkdir(parents=True)
     plan = "pro" if edition == "suite" else "estate"
     with Sandbox(
