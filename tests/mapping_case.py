@@ -8,7 +8,16 @@ from typing import Any
 import polars as pl
 from openpyxl import load_workbook
 
-from crmbook import deciding, decision_files, decisions, mapping_sheets, mapping_xlsx_read, runs, tables
+from crmbook import (
+    deciding,
+    decision_files,
+    decisions,
+    losses,
+    mapping_sheets,
+    mapping_xlsx_read,
+    runs,
+    tables,
+)
 from crmbook.phases import discovery
 from source_rows import attributes, companies, contacts, deals, stages, table
 from test_config import GOOD
@@ -54,8 +63,8 @@ def discovered(record: runs.Record, people: tuple[dict[str, Any], ...] = PEOPLE)
         ),
         "lists": table(tables.LISTS, [{"list_id": "5", "name": "=Fair"}]),
     }
-    blank = {"source_activities", "source_emails", "source_events", "segments", "segment_members"}
-    run.save_all(**made, **{name: tables.of(name).empty() for name in blank})
+    others = [t for t in map(tables.of, tables.names()) if t.phase == run.phase and t.name not in made]
+    run.save_all(**made, **{table.name: table.empty() for table in others})
     run.close()
 
 
@@ -85,6 +94,7 @@ def mapped(record: runs.Record) -> runs.Run:
     """02 of *record*, decided, put up for approval and passed."""
     run = runs.open("02_mapping", customer=record.folder.parent.name, run_id=record.folder.name)
     deciding.decide(run)
+    losses.preview(run)
     deciding.offer_mapping(run)
     deciding.compare_maps(run)
     run.close()

@@ -99,6 +99,11 @@ def test_a_file_only_opened_and_saved_does_not_win(record: runs.Record) -> None:
     assert case.cells(found.decisions.mapping, "source_field", "target_field")["p_seats"] == "cf_places"
 
 
+def test_files_nobody_touched_count_as_unchanged(record: runs.Record) -> None:
+    """Although the workbook is written again once the losses are counted."""
+    assert case.read(record).told == "decisions read from decisions.csv"
+
+
 def test_a_broken_file_counts_as_changed_where_it_is_the_last(record: runs.Record) -> None:
     """An older good edit is not taken in its place in silence."""
     _edit_csv(record)

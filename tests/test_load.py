@@ -82,9 +82,9 @@ def test_order_and_coverage():
     assert made["seq"].to_list() == list(range(1, 15))
     cover = load.coverage(made, sales_accounts=case.accounts(), contacts=case.contacts(), deals=case.deals())
     assert cover.filter(pl.col("normalized") > 0).rows() == [
-        ("company", 3, 3, 0, 0),
-        ("contact", 4, 4, 0, 0),
-        ("deal", 3, 3, 0, 0),
+        ("company", 3, 3, 0, 0, 0),
+        ("contact", 4, 4, 0, 0, 0),
+        ("deal", 3, 3, 0, 0, 0),
     ]
 
 
@@ -96,7 +96,7 @@ def test_coverage_tells_a_gap_from_a_repeat():
         [lost, lost.filter(pl.col("op_id") == "deal:create:901").with_columns(op_id=pl.lit("again"))]
     )
     cover = load.coverage(twice, sales_accounts=case.accounts(), contacts=case.contacts(), deals=case.deals())
-    assert cover.row(by_predicate=pl.col("entity") == "deal") == ("deal", 3, 3, 1, 1)
+    assert cover.row(by_predicate=pl.col("entity") == "deal") == ("deal", 3, 3, 0, 1, 1)
 
 
 def test_a_write_comes_after_what_it_needs():

@@ -105,8 +105,8 @@ def test_members_go_a_hundred_a_call() -> None:
     adds = made.filter(pl.col("action") == "add")
     assert adds["op_id"].to_list() == ["list:add:list:1:1", "list:add:list:1:2", "list:add:list:1:3"]
     assert [len(json.loads(payload)["ids"]) for payload in adds["payload"]] == [100, 100, 50]
-    assert load_history.membership_coverage(made, members) == {
-        "entity": "membership", "normalized": 250, "planned": 250, "uncovered": 0, "repeated": 0,
+    assert load_history.membership_coverage(made, members, tables.UNTOUCHED.empty()) == {
+        "entity": "membership", "normalized": 250, "planned": 250, "untouched": 0, "uncovered": 0, "repeated": 0,
     }  # fmt: skip
     forecast = load.forecast(made, {"pro": 1000})
     assert forecast.filter(pl.col("entity") == "list")["calls"].to_list() == [3 + 3]
@@ -117,7 +117,7 @@ def test_membership_coverage_tells_a_gap_from_a_repeat() -> None:
     made, members = plan(), history_case.members()
     lost = made.filter(pl.col("op_id") != "list:add:list:1:1")
     twice = pl.concat([lost, lost.filter(pl.col("op_id") == "list:add:segment:1:1")])
-    found = load_history.membership_coverage(twice, members)
+    found = load_history.membership_coverage(twice, members, tables.UNTOUCHED.empty())
     assert (found["uncovered"], found["repeated"]) == (2, 3)
 
 

@@ -420,7 +420,7 @@ def test_class_balance_stands_against_the_extract(extracted: int, unaccounted: i
     balance = rec.class_balance(
         classes=world.classes(), target_only=only, extracted={"company": 2, "contact": extracted, "deal": 2}
     )
-    expected = (extracted, 2, 1, 1, 1, 0, 0, 0, unaccounted)
+    expected = (extracted, 2, 1, 1, 1, 0, 0, 0, 0, unaccounted)
     assert expected == balance.filter(pl.col("entity") == "contact").drop("entity").row(0)
 
 
@@ -471,7 +471,7 @@ def test_links_counted_in_the_source_equal_the_classes() -> None:
     } == counted
     assert [0] * 5 == balance["unaccounted"].to_list()
     row = balance.filter(pl.col("relation") == "contact_account").drop("relation").row(0)
-    assert (5, 3, 1, 1, 0, 0, 0, 0) == row
+    assert (5, 3, 1, 1, 0, 0, 0, 0, 0) == row
 
 
 def test_relation_nobody_judged_is_unaccounted() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import plan_folders, runs, tables, target
+from crmbook import delta_load, plan_folders, runs, tables, target
 from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_existing import Wholes, before_images, existing
@@ -37,6 +37,7 @@ _PARTS: Final = {
     ("lead", "create"): "leads", ("lead", "update"): "leads",
     ("deal", "create"): "deals", ("deal", "update"): "deals",
     ("deal", "close"): "closing dates", ("contact", "lifecycle"): "lifecycle stages", ("list", "add"): "list members",
+    ("list", "remove"): "list members",
 } | {
     (entity, action): module.replace("_", " ")
     for entity, module in MODULES.items() for action in ("create", "update")
@@ -67,16 +68,19 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
-        kept = {name: folder / f"{name}.parquet" for name in ("existing", "before_images", "plan")}
-        run.save_all(**{name: pl.read_parquet(path) for name, path in kept.items() if path.exists()})
+        for name in ("existing", "before_images", "plan", *delta_load.TABLES):
+            path = folder / f"{name}.parquet"
+            run.save(name, pl.read_parquet(path) if path.exists() else tables.of(name).empty())
     else:
         wholes: Wholes = {}
-        found = run.save("existing", existing(run, client, history, wholes=wholes))
+        seen = delta_load.Seen(run)
+        found = run.save("existing", existing(run, client, history, wholes=wholes, look=seen.add))
         made = load.plan(
             **frames, existing=found, admin_email=run.customer.admin_email, history=history,
             edition=editions.of(run.target.edition),
         )  # fmt: skip
-        run.save_all(before_images=before_images(made, wholes), plan=made)
+        planned = delta_load.reduced(run, client, made, seen)
+        run.save_all(before_images=before_images(planned, wholes), plan=planned)
     runs.write_json(run.path_of("plan").with_name(plan_folders.INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 

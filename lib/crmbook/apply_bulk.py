@@ -19,6 +19,7 @@ from crmbook.errors import DataError, NotFound, Rejected
 from crmbook.ledger import Ledger, Outcome, Write
 from crmbook.phases import agreement, images, strategies
 from crmbook.phases.bulk_values import Translate
+from crmbook.phases.delta_written import is_taking
 from crmbook.phases.payloads import canonical
 from crmbook.phases.strategies import A_CALL, EXTERNAL_ID, FEW, THEN_LINKS, Way
 from crmbook.vendors.freshsales import Freshsales
@@ -101,6 +102,10 @@ class Bulk:
     def _changing(self, op: Op, open_write: Write | None, place: Place) -> Row | None:
         if op.target_id is None:
             raise DataError(f"plan: {op.op_id} updates a record but names none; the plan was altered")
+        if is_taking(json.loads(op.payload)):
+            # Bulk may leave out what is emptied, and what a record keeps would look like what it was sent.
+            self._single.write([op], {op.op_id: open_write} if open_write else {})
+            return None
         known = open_write.before if open_write and open_write.before else self._stood(op, place.route)
         if known is None:
             self._ledger.skip(intent_of(op, "PUT", f"/{place.route}/:id"), _GONE)

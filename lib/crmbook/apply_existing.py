@@ -4,7 +4,7 @@ In: the target's client and the history this run is to write. Out: the tables `e
 of 100 with the links of each record. Invariant: reading changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,17 +18,23 @@ from crmbook.runs import Run
 from crmbook.settle import MARK
 from crmbook.vendors.freshsales import Freshsales
 
+Record = dict[str, Any]
 Wholes = dict[str, dict[int, str]]
 
 
 def existing(
-    run: Run, client: Freshsales, history: History = NO_HISTORY, *, wholes: Wholes | None = None
+    run: Run,
+    client: Freshsales,
+    history: History = NO_HISTORY,
+    *,
+    wholes: Wholes | None = None,
+    look: Callable[[str, Sequence[Record]], None] = lambda _module, _page: None,
 ) -> pl.DataFrame:
     """
     EXISTING: every record the target holds now, by the keys a source record could match; 100 a call.
 
     Of *history* and its lists those an earlier run wrote that are still known to stand there. *wholes* gains
-    the records as they stand, by module and id.
+    the records as they stand, by module and id; *look* is shown every page with its module.
     """
     rows: list[dict[str, Any]] = []
     for module in (*editions.of(client.edition.name).modules.values(), "lists"):
@@ -36,6 +42,7 @@ def existing(
             rows += [_keys(module, record) for record in page]
             if wholes is not None:
                 wholes.setdefault(module, {}).update((record["id"], canonical(record)) for record in page)
+            look(module, page)
             run.progress(f"what the target holds: {module}", len(rows))
     frame = pl.DataFrame(rows, schema=tables.EXISTING.columns).unique(["module", "target_id"], keep="first")
     return tables.conform(

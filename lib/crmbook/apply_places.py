@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from crmbook import settle_history
 from crmbook.errors import NotFound
+from crmbook.phases.delta_written import DROPPED
 from crmbook.settle import Finder
 from crmbook.vendors.freshsales import Freshsales
 
@@ -199,12 +200,17 @@ def places(
 
 
 def widened(body: Body, before: Body) -> Record:
-    """*body* for a record that was there before: tags and account links replace what stands, so those are kept."""
+    """
+    *body* for a record that was there before: tags and account links replace what stands, so those are kept, but for what
+    the body's `$dropped` names: that was ours and is no longer wanted.
+    """
     wide = dict(body)
+    dropped = wide.pop(DROPPED, {})
     if "tags" in body:
-        wide["tags"] = list(dict.fromkeys([*(before.get("tags") or []), *body["tags"]]))
+        kept = [tag for tag in before.get("tags") or [] if tag not in dropped.get("tags", ())]
+        wide["tags"] = list(dict.fromkeys([*kept, *body["tags"]]))
     if "sales_accounts" in body:
-        ours = {link["id"] for link in body["sales_accounts"]}
+        ours = {link["id"] for link in body["sales_accounts"]} | {*dropped.get("sales_accounts", ())}
         theirs = [link["id"] for link in before.get("sales_accounts") or [] if link["id"] not in ours]
         wide["sales_accounts"] = [*body["sales_accounts"], *({"id": i, "is_primary": False} for i in theirs)]
     return wide

@@ -80,8 +80,8 @@ class Single:
                 self._create(op, is_open=op.op_id in pending)
             elif op.action == "update":
                 self._update(op, pending.get(op.op_id))
-            elif op.action == "add":
-                self._add(op)
+            elif op.action in ("add", "remove"):
+                self._members(op)
             else:
                 self._change(op)
 
@@ -164,22 +164,23 @@ class Single:
         else:
             self._put(op, intent, lambda: self._client.update(place.route, target_id, body), body)
 
-    def _add(self, op: Op) -> None:
-        """Members into a list; whoever is in it already stays, so it may be sent again."""
+    def _members(self, op: Op) -> None:
+        """Members into a list or out of it; who is there already, or gone already, is no matter, so it may be sent again."""
         target_id = self._target_ids.get(op.record)
         body, without = resolved(json.loads(op.payload), self._target_ids)
-        intent = intent_of(op, "PUT", "/lists/:id/add_contacts", target_id=target_id)
+        intent = intent_of(op, "PUT", f"/lists/:id/{op.action}_contacts", target_id=target_id)
         if target_id is None or not body.get("ids"):
             why = "none of its members is in the target" if target_id else f"{op.record} is not in the target"
             self._ledger.skip(intent, why)
             return
         list_id = target_id
 
-        def add() -> Record:
-            self._client.add_to_list(list_id, body["ids"])
+        def send() -> Record:
+            move = self._client.add_to_list if op.action == "add" else self._client.remove_from_list
+            move(list_id, body["ids"])
             return {"id": list_id, **body}
 
-        self._put(op, intent, add, body, note=joined("", without))
+        self._put(op, intent, send, body, note=joined("", without))
 
     def _put(
         self,
@@ -215,7 +216,8 @@ def resolved(payload: Mapping[str, Any], target_ids: Mapping[str, int]) -> tuple
     """
     *payload* with target ids for its references, and the records it has to go without.
 
-    A contact that loses its primary account keeps the next one as primary.
+    A contact that loses its primary account keeps the next one as primary. What is null or empty is to be cleared, and
+    stays so.
     """
     body, without = dict(payload), []
 
@@ -225,12 +227,14 @@ def resolved(payload: Mapping[str, Any], target_ids: Mapping[str, int]) -> tuple
             without.append(reference["$id"])
         return target_id
 
-    if account := body.pop("sales_account_id", None):
+    if account := body.get("sales_account_id"):
+        del body["sales_account_id"]
         body |= {"sales_account_id": target_id} if (target_id := known(account)) else {}
     if contacts := body.pop("contacts_added_list", None):
         ids = [target_id for contact in contacts if (target_id := known(contact))]
         body |= {"contacts_added_list": ids} if ids else {}
-    if accounts := body.pop("sales_accounts", None):
+    if accounts := body.get("sales_accounts"):
+        del body["sales_accounts"]
         links = [link | {"id": target_id} for link in accounts if (target_id := known(link["id"]))]
         if links and not any(link["is_primary"] for link in links):
             links[0] = links[0] | {"is_primary": True}

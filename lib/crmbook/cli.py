@@ -186,7 +186,11 @@ def doctor(say: Callable[[str], None], customer: str, env: Env) -> dict[str, Any
 @click.option(
     "--sample", type=click.IntRange(min=0), default=None, help="This many contacts, covering every class."
 )
-@click.option("--delta", is_flag=True, help="Only what changed since the approved run.")
+@click.option(
+    "--delta",
+    is_flag=True,
+    help="Only what changed since the newest approved run: continues an unfinished delta, else starts one.",
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter the notebook declares."
 )

@@ -7,11 +7,12 @@ in the file: it names the environment variables that hold them.
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from crmbook import tables
 from crmbook.errors import ConfigError
 
 Env = Literal["test", "production"]
@@ -27,6 +28,40 @@ def _http_url(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected an address starting with https://")
     return url.rstrip("/")
+
+
+_WRITTEN: Final = {
+    "contacts": (tables.CONTACTS, {"owner_id", "lifecycle_stage_id", "contact_status_id", "sales_accounts"}),
+    "leads": (tables.CONTACTS, {"owner_id", "company"}),
+    "sales_accounts": (tables.ACCOUNTS, {"owner_id"}),
+    "deals": (
+        tables.DEALS,
+        {
+            "owner_id",
+            "deal_stage_id",
+            "deal_pipeline_id",
+            "currency_id",
+            "sales_account_id",
+            "contacts_added_list",
+        },
+    ),
+}
+_INTERNAL: Final = {
+    "source_id", "owner_agent_id", "split", "lifecycle", "account_ids", "account_id", "contact_ids", "pipeline_id",
+    "stage_id", "currency", "cf_usercom_original_id",
+}  # fmt: skip
+
+
+def _field(name: str) -> str:
+    """A field of a delta run's conflict policy: `<module>.<field>`; custom fields are checked against the target."""
+    module, _, field = name.partition(".")
+    if module not in _WRITTEN:
+        raise ValueError(f"{name}: expected <module>.<field> with module one of {', '.join(_WRITTEN)}")
+    table, more = _WRITTEN[module]
+    known = {*table.columns, *more} - _INTERNAL
+    if field not in known and not field.startswith("cf_"):
+        raise ValueError(f"{name}: no such field; {module} has {', '.join(sorted(known))}, and cf_...")
+    return name
 
 
 def _optional_url(url: str) -> str:
@@ -46,6 +81,10 @@ class Policy(_Section):
     tags: Literal["auto", "native", "multi_select", "contact_type"] = "auto"
     custom_fields: Literal["checklist", "api"] = "checklist"
     workflows_disabled: bool = False
+    conflicts: Literal["target", "source"] = "target"
+    conflict_fields: dict[Annotated[str, AfterValidator(_field)], Literal["target", "source"]] = Field(
+        default_factory=dict
+    )
 
 
 class Source(_Section):
@@ -239,6 +278,7 @@ duplicate_account = "merge"          # merge (same name and website) | suffix
 tags = "auto"                        # auto | native | multi_select | contact_type
 custom_fields = "checklist"          # checklist | api
 workflows_disabled = false           # the customer confirms that Workflows are off during the load
+conflicts = "target"                 # target | source: whose value counts in a delta where both changed it
 
 # A language model may suggest places for custom properties. It gets names, types and rounded shares, never a value;
 # needs: pip install "crmbook[ai]".

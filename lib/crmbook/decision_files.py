@@ -101,16 +101,19 @@ def told(run: Run) -> str:
 
 
 def write_workbook(run: Run, rows: pl.DataFrame) -> None:
-    """mapping.xlsx alone, with what the run's tables tell now."""
+    """mapping.xlsx alone, with what the run's tables tell by now; the same decisions, so nobody changed it."""
     # Imported here: the notebook's other phases need no workbook.
     from crmbook import mapping_xlsx
 
     rows = rows.sort("position")
-    offers = mapping_sheets.offers(rows, decision_facts.known_fields(run))
+    path = run.phase_folder / mapping_sheets.NAME
     mapping_xlsx.write(
-        run.phase_folder / mapping_sheets.NAME, rows=rows, facts=decision_facts.facts(run, rows), offers=offers,
-        unmapped=decision_facts.unmapped(run),
+        path, rows=rows, facts=decision_facts.facts(run, rows), unmapped=decision_facts.unmapped(run),
+        offers=mapping_sheets.offers(rows, decision_facts.known_fields(run)),
     )  # fmt: skip
+    if memory := _memory(run.phase_folder):
+        memory["files"][path.name] = runs.sha256(path)
+        runs.write_json(run.phase_folder / MEMORY, memory, mode=0o600)
 
 
 def digest_of(entity: str, source_field: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, extract, extract_csv, map_history, runs
+from crmbook import config, cutover, extract, extract_csv, map_history, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
@@ -131,7 +131,7 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
     records = [runs.Record(folder / run_id)] if run_id else runs.all_runs(customer)
     states = [_state(record) for record in records]
     for state in states:
-        say(f"{state['run']} ({state['env']})")
+        say(f"{state['run']} ({state['env']}{', delta' if state['is_delta'] else ''})")
         for phase in state["phases"]:
             say(f"  {phase['phase']:<18} {phase['status']}{': ' + phase['error'] if phase['error'] else ''}")
         if state["rolled_back"]:
@@ -143,9 +143,15 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
             say(f"  {offer['command']}")
         if live := state["progress"]:
             say(f"  now: {live['phase']} {live['entity']} {live['done']:,} of {live['total'] or '?'}")
+    proofs = [
+        cutover.state(customer, env) for env in dict.fromkeys(s["env"] for s in states if s["is_delta"])
+    ]
+    for proof in proofs:
+        say(proof.sentence)
     if not states:
         say(f"{customer}: no run yet; start with: crmbook run {customer} --env test")
-    return {"customer": customer, "runs": states}
+    proven = [{"proven": proof.is_proven, "finding": proof.sentence} for proof in proofs]
+    return {"customer": customer, "runs": states, "cutover": proven}
 
 
 def _state(record: runs.Record) -> dict[str, Any]:
@@ -164,7 +170,7 @@ def _state(record: runs.Record) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "run": content["run_id"], "env": content["env"], "phases": phases, "waits_for": waits,
-        "approvals": content["approvals"], "progress": _progress(record),
+        "approvals": content["approvals"], "progress": _progress(record), "is_delta": bool(content.get("delta")),
         "rolled_back": _rolled_back(content), "mapping": map_history.told(record),
     }  # fmt: skip
 

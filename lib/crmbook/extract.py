@@ -14,6 +14,7 @@ import polars as pl
 
 from crmbook import (
     config,
+    delta_extract,
     extract_csv,
     extract_frames,
     extract_history,
@@ -151,6 +152,7 @@ def _fetch(job: _Extract) -> None:
     _segment_members(job)
     _campaigns(job)
     run.save("inventory", pl.DataFrame(job.inventory, schema=tables.INVENTORY.columns))
+    delta_extract.compare(run, job.client)
     _stop_for_missing(run, missing)
 
 

@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol, Self
 
 import polars as pl
 
+from crmbook import delta_extract, parse, tables
 from crmbook import extract_history_frames as typed
 from crmbook import extract_history_store as stores
-from crmbook import parse, tables
 from crmbook.errors import NotFound
 from crmbook.extract_history_asking import Asking, reading
 from crmbook.extract_history_talks import LISTS, MESSAGES, Conversations, Note
@@ -68,7 +68,7 @@ class History:
         # A folder of exports has no host; its own path says whose reading a resumed one was.
         is_api = source.kind == "api"
         host = checked_base_url(f"{source.base_url}/").netloc.decode() if is_api else source.path
-        self._store = stores.opened(job.run, host)
+        self._store = stores.opened(job.run, host, base=delta_extract.readings(job.run))
         self._talks = Conversations(job.run, job.client, self._store, rate=self._rate)
         self._talked = typed.talks([])
         self._has_list = False

@@ -9,6 +9,7 @@ Invariant: one process at a time has the file, and its owner alone may read it.
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -153,9 +154,10 @@ def mark(*texts: str) -> str:
     return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def opened(run: Run, host: str) -> Store:
+def opened(run: Run, host: str, *, base: Path | None = None) -> Store:
     """
-    The readings of the open 01_discovery: those of the attempt before where it did not pass, else none.
+    The readings of the open 01_discovery: those of the attempt before where it did not pass, else a copy of those
+    at *base*, which an earlier run left, else none.
 
     Raises:
         UsageError: another process has the file.
@@ -170,6 +172,10 @@ def opened(run: Run, host: str) -> Store:
         run.log("history read by the attempt before is taken over", folder=found.parent.parent.name)
     elif found is None:
         _remove(path)
+        if base is not None:
+            path.touch(mode=0o600)
+            shutil.copyfile(base, path)
+            run.log("history read by an earlier run is taken over", run=base.parents[2].name)
     return Store(path, host)
 
 

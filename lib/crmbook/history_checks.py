@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from crmbook import apply, readback_history
+from crmbook import readback_history
+from crmbook.delta_check import Kept
 from crmbook.phases import attachments, compare_history, instants, reconcile_history
 from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
@@ -35,20 +36,24 @@ def read_back(run: Run, client: Freshsales) -> dict[str, pl.DataFrame]:
     )
 
 
-def reconcile(run: Run, ids: TargetIds) -> None:
+def reconcile(run: Run, ids: TargetIds, kept: Kept) -> None:
     """Every table of 06 that is about the history, saved."""
     loaded, found = _frames(run, LOADED), _frames(run, ACTUAL)
     crosswalk = run.read("crosswalk")
     wanted = compare_history.expected(loaded, crosswalk, ids)
     there = compare_history.actual(found)
     classes, strange = reconcile_history.classes(
-        expected=wanted, actual=there, crosswalk=crosswalk, refused=apply.rejected(run)
-    )
+        expected=wanted, actual=there, crosswalk=crosswalk, refused=kept.refused,
+        created=kept.created if kept.base else None,
+    )  # fmt: skip
+    classes = kept.history(classes)
     members = reconcile_history.member_classes(
         members=loaded["list_members"], actual_members=found["actual_list_members"], classes=classes,
         crosswalk=crosswalk,
     )  # fmt: skip
+    members = kept.members(members)
     compared = compare_history.compare(expected=wanted, actual=there, classes=classes)
+    compared = kept.history_fields(compared, wanted, crosswalk, ids)
     heights = {module: frame.height for module, frame in wanted.items()}
     run.save_all(
         history_classes=classes,
@@ -60,7 +65,7 @@ def reconcile(run: Run, ids: TargetIds) -> None:
             classes=classes, target_only=strange, members=members, differences=compared.differences,
             normalized=heights | {reconcile_history.MEMBERS: loaded["list_members"].height},
         ),
-        **_against_source(run, classes, members, there),
+        **_against_source(run, classes, members, there, kept),
     )  # fmt: skip
 
 
@@ -70,7 +75,7 @@ def standing(run: Run) -> pl.DataFrame:
 
 
 def _against_source(
-    run: Run, classes: pl.DataFrame, members: pl.DataFrame, there: Mapping[str, pl.DataFrame]
+    run: Run, classes: pl.DataFrame, members: pl.DataFrame, there: Mapping[str, pl.DataFrame], kept: Kept
 ) -> dict[str, pl.DataFrame]:
     source = {name: run.read(table) for name, table in _SOURCE.items()}
     contacts, companies, deals = run.frames("source_contacts", "source_companies", "source_deals")
@@ -84,6 +89,7 @@ def _against_source(
     extracted["link"] = instants.linked(records, links)
     fate = reconcile_history.standing(carried, classes, members)
     shown = instants.instants(source=instants.in_source(**source), standing=fate, actual=there)
+    shown = kept.instants(shown, fate)
     return {
         "history_chain": reconcile_history.chain(
             carried=carried, classes=classes, members=members, extracted=extracted

@@ -23,6 +23,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.errors import DataError, UsageError
+from crmbook.ledger_inherited import INHERITED, Inheriting
 
 Origin = Literal["created", "matched"]
 
@@ -85,7 +86,7 @@ class Write:
     error: str | None
 
 
-class Ledger:
+class Ledger(Inheriting):
     """
     The ledger of one run, opened for as long as the `with` lasts.
 
@@ -101,7 +102,7 @@ class Ledger:
         with self._told():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA}")
+            self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA} {INHERITED}")
         return self
 
     def __exit__(
@@ -244,14 +245,14 @@ class Ledger:
             return {op_id for (op_id,) in rows}
 
     def target_ids(self) -> dict[str, int]:
-        """`<entity>:<source_id>` to target id."""
+        """`<entity>:<source_id>` to target id; in a delta run also of what earlier runs wrote."""
         with self._told():
-            rows = self._db.execute("SELECT entity, source_id, target_id FROM crosswalk")
+            rows = self._db.execute("SELECT entity, source_id, target_id FROM places")
             return {f"{entity}:{source_id}": target_id for entity, source_id, target_id in rows}
 
     def crosswalk(self) -> pl.DataFrame:
-        """CROSSWALK."""
-        return tables.conform(self._frame("SELECT * FROM crosswalk", tables.CROSSWALK), tables.CROSSWALK)
+        """CROSSWALK; in a delta run united with that of the runs before."""
+        return tables.conform(self._frame("SELECT * FROM places", tables.CROSSWALK), tables.CROSSWALK)
 
     def outcomes(self) -> pl.DataFrame:
         """OUTCOMES of the writes that left; those still planned are the plan's to count."""

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 import polars as pl
 
-from crmbook import apply, guard, plan_limits, target, watch
+from crmbook import apply, delta_load, guard, lineage, plan_limits, target, watch
 from crmbook.phases import capabilities, documents, forecast, load, strategies
 from crmbook.runs import Run
 from crmbook.vendors import plans
@@ -30,7 +30,12 @@ def plan(run: Run) -> pl.DataFrame:
     people, looks = forecast.looks(planned, chosen, first=first, every=capabilities.LOOK_EVERY)
     run.save_all(
         coverage=load.coverage(
-            planned, sales_accounts=accounts, contacts=contacts, deals=deals, history=history
+            planned,
+            sales_accounts=accounts,
+            contacts=contacts,
+            deals=deals,
+            history=history,
+            untouched=run.read("untouched"),
         ),
         strategies=strategies.shown(planned, chosen),
         forecast=forecast.forecast(
@@ -48,15 +53,19 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
     """
     The plan applied, once its hash is approved; returns `outcomes`. Waiting until it is.
 
-    *retry_rejected* sends again what the target refused in an earlier start, and nothing that is done.
+    *retry_rejected* sends again what the target refused in an earlier start, and nothing that is done. A delta run that
+    has nothing to write has nothing to approve.
     """
-    digest = load.plan_hash(planned)
-    approval = run.require_approval("plan", digest, load.headline(planned))
+    digest, is_delta = load.plan_hash(planned), lineage.base_of(run) is not None
+    if planned.height or not is_delta:
+        digest = run.require_approval("plan", digest, load.headline(planned))["hash"]
+    delta_load.inherit(run)
     with _guarded(run) as door:
         apply.apply(
-            run, door.client, planned, confirm=approval["hash"], retry_rejected=retry_rejected,
-            between=door.between,
-        )  # fmt: skip
+            run, door.client, planned, confirm=digest, retry_rejected=retry_rejected, between=door.between
+        )
+    if is_delta:
+        lineage.told(run, writes=planned.height, conflicts=run.read("conflicts").height)
     run.save_all(
         failed_keys=apply.failed_keys(run),
         forecast_error=forecast.error(run.read("forecast"), apply.calls_used(run)),

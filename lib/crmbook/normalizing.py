@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from crmbook import lineage
 from crmbook.phases import edition as editions
 from crmbook.phases import engagement, history, jsonfields, normalization
 from crmbook.runs import Run
@@ -68,7 +69,7 @@ def made(run: Run, decisions: normalization.Decisions, *, types: list[str] | Non
     engaged = engagement.engagement(source.activities, run.read("source_activity_types"), source.emails)
     shaped = normalization.normalize(
         contacts=sources["contact"], companies=sources["company"], deals=sources["deal"], engagement=engaged,
-        **vars(decisions),
+        standing=_standing(run), **vars(decisions),
     )  # fmt: skip
     edition = editions.of(run.target.edition)
     shaped = replace(shaped, **edition.fitted(contacts=shaped.contacts, links=shaped.links, loss=shaped.loss))
@@ -78,6 +79,23 @@ def made(run: Run, decisions: normalization.Decisions, *, types: list[str] | Non
     )  # fmt: skip
     told = history.carry(source, _plans(run, decisions, types, lists), records)
     return Made(sources, {**vars(shaped), **vars(told)})
+
+
+def _standing(run: Run) -> dict[str, pl.DataFrame]:
+    """In a delta run the contacts and companies that stand in the target, as the run before had them."""
+    base = lineage.base_of(run)
+    if base is None:
+        return {}
+    there = base.standing()
+    return {
+        entity: base.read(table).join(
+            there.filter(pl.col("entity").is_in(places)), on="source_id", how="semi"
+        )
+        for entity, table, places in (
+            ("company", "sales_accounts", ["company"]),
+            ("contact", "contacts", ["contact", "lead"]),
+        )
+    }
 
 
 def _source(run: Run) -> history.Source:

@@ -6,13 +6,14 @@ nothing, and whatever stopped a run is checked afresh when it is started again.
 
 import ipaddress
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, map_history, report, runner, runs
+from crmbook import archive, config, gates, lineage, map_history, report, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -43,12 +44,12 @@ def run(
     """
     settled = config.read(runs.root() / customer / "customer.toml")
     target = settled.target(env)
-    _check_options(env, target, sample=sample, delta=delta, approve_all=approve_all, by=by, only=only, first=first,
+    _check_options(env, target, sample=sample, is_delta=delta, approve_all=approve_all, by=by, only=only, first=first,
                    last=last)  # fmt: skip
     given = dict(_split(setting) for setting in settings)
     names = _asked(only, first, last)
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
-    record = _opened(customer, env, run_id, sample)
+    record = _opened(settled, env, run_id, sample, is_delta=delta)
     runs.refuse_rolled_back(record)
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
@@ -98,10 +99,10 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     return {"run": run_id, **approval}
 
 
-def _check_options(env: str, target: config.Target, *, sample: int | None, delta: bool, approve_all: bool, by: str,
+def _check_options(env: str, target: config.Target, *, sample: int | None, is_delta: bool, approve_all: bool, by: str,
                    only: str | None, first: str | None, last: str | None) -> None:  # fmt: skip
-    if delta:
-        raise UsageError("--delta: not built yet in this version")
+    if is_delta and sample:
+        raise UsageError("--delta never goes with --sample: what is not in the sample would count as deleted")
     if only and (first or last):
         raise UsageError("--only stands alone; leave out --from and --to")
     if first and last and runs.NAMES.index(first) > runs.NAMES.index(last):
@@ -149,30 +150,61 @@ def _for_phase(phase: str, given: Mapping[str, str], names: Sequence[str]) -> di
     return {name: value for name, value in given.items() if name in known[phase]}
 
 
-def _opened(customer: str, env: config.Env, run_id: str, sample: int | None) -> runs.Record:
+def _opened(
+    customer: config.Customer, env: config.Env, run_id: str, sample: int | None, *, is_delta: bool
+) -> runs.Record:
     """The run to continue, or a new one; UsageError where it was started under other terms."""
     if run_id:
-        record = runs.Record(runs.root() / customer / run_id)
+        record = runs.Record(runs.root() / customer.key / run_id)
         if not record.exists():
-            return runs.create(customer, env, parameters={"sample": sample or 0}, run_id=run_id)
+            return _created(customer, env, run_id, sample, is_delta=is_delta)
     else:
         unfinished = [
-            r
-            for r in runs.all_runs(customer)
+            r for r in runs.all_runs(customer.key)
             if r.get()["env"] == env and not _is_finished(r) and not runs.rolled_back(r)
-        ]
+            and (lineage.base_id(r) or not is_delta)
+        ]  # fmt: skip
         if not unfinished:
-            return runs.create(customer, env, parameters={"sample": sample or 0})
+            return _created(customer, env, "", sample, is_delta=is_delta)
         record = unfinished[-1]
     content = record.get()
     if content["env"] != env:
         raise UsageError(
             f"run {record.folder.name} is a {content['env']} run; leave out --run or use --env {content['env']}"
         )
+    if is_delta and not lineage.base_id(record):
+        raise UsageError(
+            f"run {record.folder.name} is no delta run; leave out --run to start or continue one"
+        )
     if sample is not None and sample != content["parameters"]["sample"]:
         raise UsageError(
             f"run {record.folder.name} was started with --sample {content['parameters']['sample']}; start a new one with --run"
         )
+    return record
+
+
+def _created(
+    customer: config.Customer, env: config.Env, run_id: str, sample: int | None, *, is_delta: bool
+) -> runs.Record:
+    """A new run; a delta goes on from the newest approved one and keeps what a person decided there."""
+    base = lineage.base_for(customer, env) if is_delta else None
+    for other in runs.all_runs(customer.key) if is_delta else ():
+        if lineage.base_id(other) and not _is_finished(other) and (other.folder / "ledger.db").exists():
+            raise UsageError(
+                f"--delta: {other.folder.name} wrote to the target and is not finished; finish it first:"
+                f" crmbook run {customer.key} --env {env} --run {other.folder.name}"
+            )
+    record = runs.create(
+        customer.key,
+        env,
+        parameters={"sample": sample or 0},
+        run_id=run_id,
+        base=base.folder.name if base else "",
+    )
+    for name in lineage.decisions_of(base) if base else ():
+        folder = record.folder / "02_mapping"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy2(base.folder / "02_mapping" / name, folder / name)  # type: ignore[union-attr]
     return record
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, config, readback, report, runs, steps, tables
+from crmbook import apply, config, lineage, readback, report, runs, steps, tables
 from crmbook.errors import UpstreamError
 from crmbook.phases import edition as editions
 from crmbook.phases import load
@@ -83,7 +83,8 @@ def _discovery(run: Run) -> None:
 
 def _load(run: Run) -> None:
     planned = run.read("plan").sort("seq")
-    run.offer("plan", load.plan_hash(planned), load.headline(planned))
+    if planned.height or not lineage.base_id(run.record):
+        run.offer("plan", load.plan_hash(planned), load.headline(planned))
     run.save("crosswalk", apply.crosswalk(run))
     run.save("outcomes", apply.outcomes(run, planned))
 

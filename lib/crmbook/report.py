@@ -41,7 +41,7 @@ pre { font: .82rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: 
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0; padding: 0; list-style: none; }
 .figures li { border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; } .figures b { display: block; font-size: 1.5rem; }
 .figures span { color: var(--soft); font-size: .85rem; }
-@media (max-width: 40rem) { table.cards thead { position: absolute; clip-path: inset(50%); }
+@media (max-width: 40rem) { table.cards thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   table.cards, table.cards tbody, table.cards tr, table.cards td { display: block; } table.cards tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
   table.cards td { border: 0; padding: .1rem 0; text-align: left; } table.cards td:first-child { font-weight: 600; }
   table.cards td:empty { display: none; } table.cards td:not(:first-child)::before { content: attr(data-label) ": "; color: var(--soft); } }

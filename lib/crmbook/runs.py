@@ -160,8 +160,10 @@ class Record:
         return cast("dict[str, str]", found[-1]) if found else None
 
 
-def create(customer: str, env: config.Env, *, parameters: Mapping[str, Any], run_id: str = "") -> Record:
-    """A new run of *customer*: `<env>-NN`, its folder 0700 and its run.json."""
+def create(
+    customer: str, env: config.Env, *, parameters: Mapping[str, Any], run_id: str = "", base: str = ""
+) -> Record:
+    """A new run of *customer*: `<env>-NN`, its folder 0700 and its run.json; *base* is the run a delta goes on from."""
     folder = root() / customer
     if not run_id:
         taken = [int(m[1]) for p in folder.glob(f"{env}-*") if (m := re.fullmatch(rf"{env}-(\d+)", p.name))]
@@ -175,7 +177,7 @@ def create(customer: str, env: config.Env, *, parameters: Mapping[str, Any], run
         {
             "customer": customer, "run_id": run_id, "env": env, "created_at": now(), "parameters": dict(parameters),
             "versions": {name: version(name) for name in _RECORDED}, "phases": {}, "offers": {}, "approvals": [],
-            "approve_all": "",
+            "approve_all": "", **({"delta": {"base": base}} if base else {}),
         },
     )  # fmt: skip
     return record
@@ -423,7 +425,7 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
 def _check_types(parameters: Mapping[str, Any]) -> None:
     """An interactive typo (a text where a switch is meant) is caught here; the command line checks its own."""
     for name, value in parameters.items():
-        if name in ("reveal", "delta", "is_confirmed", "forget") and not isinstance(value, bool):
+        if name in ("reveal", "whole", "is_confirmed", "forget") and not isinstance(value, bool):
             raise ParameterError(f"{name}: expected True or False, got {type(value).__name__}")
         if name == "sample" and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise ParameterError("sample: expected a whole number, 0 for all")

@@ -10,9 +10,9 @@ from contextlib import closing
 import polars as pl
 
 from crmbook import (
-    apply,
     checklist_page,
     deciding,
+    delta_check,
     earlier,
     field_creation,
     figures,
@@ -28,6 +28,7 @@ from crmbook import (
     target_lock,
     workspace_read,
 )
+from crmbook import cutover as cutting_over
 from crmbook.errors import Waiting
 from crmbook.phases import (
     compare,
@@ -107,7 +108,8 @@ def inspect_workspace(run: Run) -> pl.DataFrame:
 
         checklist = looked()
         if run.policy.custom_fields == "api":
-            checklist = field_creation.create(run, client, checklist, looked)
+            with target_lock.held(run):
+                checklist = field_creation.create(run, client, checklist, looked)
         run.save("existing_lists", workspace_read.lists(client, earlier.crosswalk(run)))
     workspace_read.write_checklist(run.phase_folder / CHECKLIST, checklist)
     checklist_page.write(
@@ -154,15 +156,18 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     sources = reconciliation.by_entity(
         read["source_companies"], read["source_contacts"], read["source_deals"]
     )
+    kept = delta_check.Kept(run)
     classes = reconciliation.classes(
         sources=sources, normalized=normalized, actual=actual, rejects=read["rejects"], excluded=read["excluded"],
-        merges=read["merges"], crosswalk=read["crosswalk"], existing=read["existing"], refused=apply.rejected(run),
+        merges=read["merges"], crosswalk=read["crosswalk"], existing=read["existing"], refused=kept.refused,
     )  # fmt: skip
+    classes = kept.records(classes)
     strange = reconciliation.target_only(existing=read["existing"], classes=classes, actual=actual)
     ids = _ids(run)
     compared = compare.compare(
         normalized=normalized, actual=actual, classes=classes, crosswalk=read["crosswalk"], ids=ids
     )
+    compared = kept.fields(compared, normalized, ids)
     links = link_check.link_classes(
         links=read["links"],
         people=normalized,
@@ -171,6 +176,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         actual=actual,
         ids=ids,
     )
+    links = kept.links(links)
     counted = link_check.source_links(read["source_contacts"], read["source_deals"])
     run.save_all(
         classes=classes,
@@ -185,7 +191,8 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
         spot_check=_sheet(run, read, classes, links, compared.differences),
     )
-    history_checks.reconcile(run, ids)
+    history_checks.reconcile(run, ids, kept)
+    kept.save()
 
 
 _RECONCILED = (
@@ -251,23 +258,30 @@ def offer_reconciliation(run: Run) -> None:
         int(balance[c].sum()) for balance in balances for c in ("missing", "duplicated", "unexpected")
     )
     late = int(run.read("instant_balance")["different"].sum())
+    kept = run.read("kept").height
     run.offer(
         "reconciliation",
         digest,
-        f"{loaded:,} records loaded, {problems} problems, {differing} field differences, {late} other instants",
+        f"{loaded:,} records loaded, {problems} problems, {differing} field differences, {late} other instants"
+        + (f", {kept} kept by the target" if kept else ""),
     )
 
 
 _SIGNED = (
     "class_balance", "link_balance", "field_fidelity", "classes", "link_classes", "differences",
     "history_class_balance", "history_chain", "history_fidelity", "history_classes", "member_classes",
-    "history_differences", "instants",
+    "history_differences", "instants", "kept",
 )  # fmt: skip
 
 
 def hand_over(run: Run) -> None:
     """Every table of 07."""
     handing_over.hand_over(run, _ids(run))
+
+
+def cutover(run: Run) -> None:
+    """Whether the customer may switch over, as a sentence."""
+    print(cutting_over.of(run).sentence)
 
 
 def flow(run: Run) -> None:

@@ -314,6 +314,28 @@ PLAN_CHECK = _table(
     {"requirement": S, "needed": F, "allowed": F, "fits": B, "source": S},
 )
 
+DELTA = _table(
+    "delta",
+    "entity source_id",
+    "of a delta run: every source row now or in the run it goes on from, by its content; volatile fields don't count;"
+    " change is new, changed, deleted or same",
+    {"entity": S, "source_id": S, "change": S, "hash_before": S, "hash_after": S},
+    personal="source_id",
+)
+DELTA_BALANCE = _table(
+    "delta_balance",
+    "entity",
+    "of a delta run: rows then and now, and what became of them; unaccounted is the difference on both sides",
+    {"entity": S, "before": I, "now": I, "new": I, "changed": I, "deleted": I, "same": I, "unaccounted": I},
+)
+FREEZE = _table(
+    "freeze",
+    "entity",
+    "of a delta run: the newest change the source tells, and how many rows changed after the run it goes on from"
+    " read them and while this one did; null where nothing tells when a row changed",
+    {"entity": S, "newest": TIME, "since_base": I, "since_reading": I},
+)
+
 # 02_mapping: decisions
 _phase = "02_mapping"
 
@@ -775,8 +797,9 @@ STORAGE = _table(
 COVERAGE = _table(
     "coverage",
     "entity",
-    "normalized rows beside the plan's primary writes for them; uncovered and repeated are the differences",
-    {"entity": S, "normalized": I, "planned": I, "uncovered": I, "repeated": I},
+    "normalized rows beside the plan's primary writes for them, and those a delta run leaves as an earlier run wrote"
+    " them; uncovered and repeated are the differences",
+    {"entity": S, "normalized": I, "planned": I, "untouched": I, "uncovered": I, "repeated": I},
 )
 OUTCOMES = _table(
     "outcomes",
@@ -816,6 +839,28 @@ CROSSWALK = _table(
     "entity source_id",
     "source id to target id; origin is created or matched",
     {"entity": S, "source_id": S, "target_id": I, "origin": S},
+)
+
+UNTOUCHED = _table(
+    "untouched",
+    "entity source_id",
+    "of a delta run: a record it does not write; why is same (an earlier run wrote it so), kept (a person's change in the"
+    " target wins), gone (a person deleted it there), refused (it was refused with this content before)",
+    {"entity": S, "source_id": S, "why": S},
+)
+CONFLICTS = _table(
+    "conflicts",
+    "entity source_id key",
+    "of a delta run: a field that changed in the source and, by a person, in the target; key `record` is the whole record,"
+    " deleted there; winner target or source",
+    {"entity": S, "source_id": S, "target_id": I, "key": S, "winner": S},
+)
+TARGET_CHANGES = _table(
+    "target_changes",
+    "entity source_id",
+    "of a delta run: a record of earlier runs that shows something else in the target than they left; key `record` where"
+    " it is no longer there",
+    {"entity": S, "source_id": S, "target_id": I, "keys": TEXTS},
 )
 
 # 06_reconciliation
@@ -932,7 +977,8 @@ ACTUAL_DOCUMENTS = _table(
 HISTORY_CLASSES = _table(
     "history_classes",
     "module source_id",
-    "every record of the history in exactly one class: loaded, missing, duplicated, or rejected by the target",
+    "every record of the history in exactly one class: loaded, missing, duplicated, rejected by the target, or"
+    " kept_by_target (a person deleted it since an earlier run loaded it)",
     {"module": S, "source_id": S, "class": S, "target_id": I, "reason": S},
 )
 HISTORY_TARGET_ONLY = _table(
@@ -945,7 +991,8 @@ HISTORY_TARGET_ONLY = _table(
 MEMBER_CLASSES = _table(
     "member_classes",
     "list_key contact_id",
-    "every membership in exactly one class: found, missing or extra; an extra contact of nobody's is target:<id>",
+    "every membership in exactly one class: found, missing, extra or kept_by_target (a person's since an earlier run);"
+    " an extra contact of nobody's is target:<id>",
     {"list_key": S, "contact_id": S, "class": S, "reason": S},
 )
 HISTORY_DIFFERENCES = _table(
@@ -958,8 +1005,8 @@ HISTORY_DIFFERENCES = _table(
 HISTORY_FIDELITY = _table(
     "history_fidelity",
     "module field",
-    "per field of the history: values compared, equal, different",
-    {"module": S, "field": S, "compared": I, "equal": I, "different": I},
+    "per field of the history: values compared, equal, different, and kept by the target",
+    {"module": S, "field": S, "compared": I, "equal": I, "different": I, "kept_by_target": I},
 )
 HISTORY_CLASS_BALANCE = _table(
     "history_class_balance",
@@ -967,8 +1014,8 @@ HISTORY_CLASS_BALANCE = _table(
     "the records of the history beside the sum of their classes; unaccounted is the difference; different are records"
     " with at least one differing field",
     {
-        "module": S, "normalized": I, "loaded": I, "missing": I, "duplicated": I, "rejected": I, "unexpected": I,
-        "different": I, "unaccounted": I,
+        "module": S, "normalized": I, "loaded": I, "missing": I, "duplicated": I, "rejected": I, "kept_by_target": I,
+        "unexpected": I, "different": I, "unaccounted": I,
     },
 )
 HISTORY_CHAIN = _table(
@@ -977,7 +1024,8 @@ HISTORY_CHAIN = _table(
     "per kind of history in the source: rows extracted, and how many of them stand in the target, were rejected, skipped"
     " by decision, or lost (their carrier is missing)",
     {
-        "entity": S, "extracted": I, "found": I, "rejected": I, "skipped": I, "lost": I, "unaccounted": I,
+        "entity": S, "extracted": I, "found": I, "rejected": I, "skipped": I, "lost": I, "kept_by_target": I,
+        "unaccounted": I,
     },
 )
 INSTANTS = _table(
@@ -999,8 +1047,8 @@ INSTANT_BALANCE = _table(
 CLASSES = _table(
     "classes",
     "entity source_id",
-    "every source record in exactly one class: loaded, merged, excluded, rejected, missing, duplicated; module is where"
-    " in the target target_id is",
+    "every source record in exactly one class: loaded, merged, excluded, rejected, missing, duplicated, or kept_by_target"
+    " (a person deleted it since an earlier run loaded it); module is where in the target target_id is",
     {"entity": S, "source_id": S, "class": S, "module": S, "target_id": I, "reason": S},
 )
 TARGET_ONLY = _table(
@@ -1012,7 +1060,8 @@ TARGET_ONLY = _table(
 LINK_CLASSES = _table(
     "link_classes",
     "relation from_id to_id",
-    "every relation in exactly one class: found, repointed, dropped, missing, extra, wrong_primary",
+    "every relation in exactly one class: found, repointed, dropped, missing, extra, wrong_primary, or kept_by_target"
+    " (a person changed it since an earlier run wrote it)",
     {"relation": S, "from_id": S, "to_id": S, "class": S, "reason": S},
 )
 DIFFERENCES = _table(
@@ -1025,8 +1074,8 @@ DIFFERENCES = _table(
 FIELD_FIDELITY = _table(
     "field_fidelity",
     "entity field",
-    "per field: values compared, equal, different",
-    {"entity": S, "field": S, "compared": I, "equal": I, "different": I},
+    "per field: values compared, equal, different, and kept by the target: a person changed them since an earlier run",
+    {"entity": S, "field": S, "compared": I, "equal": I, "different": I, "kept_by_target": I},
 )
 LOST_FIELDS = _table(
     "lost_fields",
@@ -1044,7 +1093,7 @@ CLASS_BALANCE = _table(
     "the extract beside the sum of its classes; unaccounted is the difference, problems what needs a person",
     {
         "entity": S, "extracted": I, "loaded": I, "merged": I, "excluded": I, "rejected": I, "missing": I,
-        "duplicated": I, "unexpected": I, "unaccounted": I,
+        "duplicated": I, "kept_by_target": I, "unexpected": I, "unaccounted": I,
     },
 )
 LINK_BALANCE = _table(
@@ -1053,7 +1102,7 @@ LINK_BALANCE = _table(
     "per relation: how many links the source has and what became of them",
     {
         "relation": S, "extracted": I, "found": I, "repointed": I, "dropped": I, "missing": I, "extra": I,
-        "wrong_primary": I, "unaccounted": I,
+        "wrong_primary": I, "kept_by_target": I, "unaccounted": I,
     },
 )
 OWNER_QUEUE = _table(
@@ -1068,6 +1117,14 @@ SPOT_CHECK = _table(
     "entity source_id",
     "records a person looks at in both systems before signing off, and what each stands for",
     {"entity": S, "source_id": S, "target_id": I, "covers": S, "source_url": S, "target_url": S},
+)
+
+KEPT = _table(
+    "kept",
+    "kind entity source_id what",
+    "of a delta run: what the target shows by a person's change and not by ours; kind is record, field, link or member;"
+    " what is the field, or the other end of the link",
+    {"kind": S, "entity": S, "source_id": S, "what": S, "reason": S},
 )
 
 # 07_handoff

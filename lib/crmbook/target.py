@@ -30,7 +30,12 @@ def connect(run: Run) -> freshsales.Freshsales:
 
 def host(run: Run) -> str:
     """Host and port of the target: what the budget and the ledger belong to."""
-    return urlsplit(run.target.base_url).netloc.rpartition("@")[2].lower()
+    return address(run.target)
+
+
+def address(target: config.Target) -> str:
+    """Host and port of *target*."""
+    return urlsplit(target.base_url).netloc.rpartition("@")[2].lower()
 
 
 def limits(target: config.Target) -> dict[str, int]:

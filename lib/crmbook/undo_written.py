@@ -63,13 +63,13 @@ def begun_plan(run: Run, digest: str | None) -> pl.DataFrame:
 
 
 def written(ledger: UndoLedger, sent: Bodies) -> list[Written]:
-    """One per record of the crosswalk, by entity and source id."""
+    """One per record this run wrote, by entity and source id; what runs before a delta made is theirs to take back."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for row in ledger.written():
         rows.setdefault((row.entity, row.source_id), []).append(row)
     return [
         _written(entity, source_id, target_id, origin, rows.get((entity, source_id), []), sent)
-        for entity, source_id, target_id, origin in ledger.crosswalk().iter_rows()
+        for entity, source_id, target_id, origin in ledger.own().iter_rows()
     ]
 
 

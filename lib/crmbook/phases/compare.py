@@ -229,6 +229,7 @@ def _fidelity(entity: str, counts: pl.DataFrame, differences: pl.DataFrame) -> p
             "compared": number,
             "equal": number - different.get(field, 0),
             "different": different.get(field, 0),
+            "kept_by_target": 0,
         }
         for field, number in compared.items()
     ]

@@ -118,7 +118,7 @@ def compare(
             told = both.filter(_is_told(field, is_optional=field in shape.untold))
             wrong = told.filter(_plain(field).ne_missing(_plain(_ACTUAL + field)))
             differences.append(_rows(module, field, wrong))
-            fidelity.append((module, field, told.height, told.height - wrong.height, wrong.height))
+            fidelity.append((module, field, told.height, told.height - wrong.height, wrong.height, 0))
     counted = pl.DataFrame(fidelity, schema=tables.HISTORY_FIDELITY.columns, orient="row")
     return Comparison(
         tables.conform(pl.concat(differences), tables.HISTORY_DIFFERENCES),

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import tables
+from crmbook import clean, tables
 from crmbook.phases.shape import tally
 
 # The one value where the fullest record must not win: mailing somebody who opted out is an offence.
@@ -21,6 +21,26 @@ def id_order(column: str = "source_id") -> list[pl.Expr]:
     """Sort keys that put ids in numeric order, and ids that are no numbers behind them."""
     number = pl.col(column).cast(pl.Int64, strict=False)
     return [number.is_null(), number, pl.col(column)]
+
+
+def standing(rows: pl.DataFrame, there: pl.DataFrame | None) -> pl.DataFrame:
+    """
+    *rows* with the sort key `_stands`: 0 for who stands in the target under the e-mail it has now, 1 for who stands there
+    under another, 2 for all others.
+
+    *there* has `source_id` and, where it counts, `email`; None: nobody stands anywhere. A record that stands survives one
+    that does not, or a change in the source would make a second one in the target.
+    """
+    if there is None:
+        return rows.with_columns(_stands=pl.lit(0))
+    then, now = (
+        clean.email_key(pl.col("email")) if "email" in frame.columns else pl.lit(None, pl.String)
+        for frame in (there, rows)
+    )
+    known = there.select("source_id", _then=then, _is_there=pl.lit(value=True))
+    joined = rows.join(known, on="source_id", how="left", maintain_order="left")
+    rank = pl.when(pl.col("_is_there").is_null()).then(2).when(pl.col("_then").eq_missing(now)).then(0)
+    return joined.with_columns(_stands=rank.otherwise(1)).drop("_is_there", "_then")
 
 
 def filled_cells(columns: Sequence[str], schema: pl.Schema) -> pl.Expr:

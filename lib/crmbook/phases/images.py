@@ -65,11 +65,11 @@ def text(made: Mapping[str, str]) -> str:
     return canonical(made)
 
 
-class _Absent:
+class Absent:
     """A key that was not shown, which is not the same as a null."""
 
 
-_ABSENT: Final = _Absent()
+_ABSENT: Final = Absent()
 
 
 def _digest(key: str, value: Any) -> str:

@@ -23,7 +23,7 @@ RELATIONS: Final = {
     "contact_owner": ("contact", ""),
     "deal_owner": ("deal", ""),
 }
-_COUNTED: Final = ("found", "repointed", "dropped", "missing", "extra", "wrong_primary")
+_COUNTED: Final = ("found", "repointed", "dropped", "missing", "extra", "wrong_primary", "kept_by_target")
 _COLUMNS: Final = {
     "contact_account": "account_ids",
     "deal_contact": "contact_ids",

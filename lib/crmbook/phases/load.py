@@ -110,21 +110,26 @@ def coverage(
     contacts: pl.DataFrame,
     deals: pl.DataFrame,
     history: History = NO_HISTORY,
+    untouched: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Per entity: normalized rows beside the plan's creates and updates of them; COVERAGE."""
+    """Per entity: normalized rows beside the plan's creates and updates of them, and what is UNTOUCHED; COVERAGE."""
     planned = planned.with_columns(entity=source_entity())
-    rows = [load_history.membership_coverage(planned, history.list_members)]
+    left = tables.UNTOUCHED.empty() if untouched is None else untouched.with_columns(entity=source_entity())
+    rows = [load_history.membership_coverage(planned, history.list_members, left)]
     records = {"company": sales_accounts, "contact": contacts, "deal": deals} | history.records()
     for entity, frame in records.items():
         writes = planned.filter((pl.col("entity") == entity) & pl.col("action").is_in(PRIMARY))
-        covered = writes["source_id"].unique()
+        stay = left.filter(pl.col("entity") == entity)["source_id"]
+        named = pl.concat([writes["source_id"], stay])
+        covered = named.unique()
         rows.append(
             {
                 "entity": entity,
                 "normalized": frame.height,
                 "planned": writes.height,
+                "untouched": len(stay),
                 "uncovered": frame.filter(~pl.col("source_id").is_in(covered.implode())).height,
-                "repeated": writes.height - len(covered),
+                "repeated": len(named) - len(covered),
             }
         )
     return tables.conform(pl.DataFrame(rows, schema=tables.COVERAGE.columns), tables.COVERAGE)
@@ -153,6 +158,11 @@ def summary(planned: pl.DataFrame) -> pl.DataFrame:
         .sort("first")
         .drop("first")
     )
+
+
+def by_key(changes: pl.DataFrame) -> pl.DataFrame:
+    """TARGET_CHANGES counted: records per entity and field a person changed."""
+    return changes.explode("keys").group_by("entity", field="keys").len("records").sort("entity", "field")
 
 
 def headline(planned: pl.DataFrame) -> str:

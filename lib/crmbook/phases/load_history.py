@@ -71,21 +71,26 @@ def natural(source_id: str) -> list[tuple[int, str]]:
     return [(len(part), part) if part.isdigit() else (0, part) for part in parts]
 
 
-def membership_coverage(planned: pl.DataFrame, list_members: pl.DataFrame) -> dict[str, Any]:
-    """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls."""
+def membership_coverage(
+    planned: pl.DataFrame, list_members: pl.DataFrame, untouched: pl.DataFrame
+) -> dict[str, Any]:
+    """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls and the untouched."""
     adds = planned.filter((pl.col("entity") == "list") & (pl.col("action") == "add"))
     sent = [
         (list_key, one["$id"].removeprefix("contact:"))
         for list_key, payload in adds.select("source_id", "payload").iter_rows()
         for one in json.loads(payload)["ids"]
     ]
+    stay = untouched.filter(pl.col("entity") == "membership")["source_id"]
+    there = [(key, contact_id) for key, _, contact_id in (one.rpartition(":") for one in stay)]
     wanted = set(list_members.select("list_key", "contact_id").iter_rows())
     return {
         "entity": "membership",
         "normalized": list_members.height,
         "planned": len(sent),
-        "uncovered": len(wanted - set(sent)),
-        "repeated": len(sent) - len(set(sent)),
+        "untouched": len(there),
+        "uncovered": len(wanted - {*sent, *there}),
+        "repeated": len(sent) + len(there) - len({*sent, *there}),
     }
 
 

@@ -201,7 +201,11 @@ def _history(
         return _part(name, None, 0, "not read, as decided" if skipped else "the source does not list them")
     mine = standing.filter(pl.col("entity") == entity)
     rest = mine.filter(pl.col("fate") != "found").with_columns(
-        why=pl.when(pl.col("fate") == "lost").then(pl.lit("missing in the target")).otherwise("reason")
+        why=pl.when(pl.col("fate") == "lost")
+        .then(pl.lit("missing in the target"))
+        .when(pl.col("fate") == "kept_by_target")
+        .then(pl.lit("deleted in the target since"))
+        .otherwise("reason")
     )
     return _part(name, extracted, found, counted(rest, "why"), _used(mine))
 

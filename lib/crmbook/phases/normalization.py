@@ -6,6 +6,7 @@ first, because contacts point to the survivors among them; deals last. Rows in =
 + excluded, per entity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,20 +109,24 @@ def normalize(
     account_name_unique: bool,
     tag_plan: pl.DataFrame | None = None,
     engagement: pl.DataFrame | None = None,
+    standing: Mapping[str, pl.DataFrame] | None = None,
 ) -> Normalized:
     """
     Contacts, companies and deals at once: the source tables under the decisions of 02 (see `Decisions`).
 
-    *engagement* is what the history says of contacts (`contact_id`, `is_engaged`).
+    *engagement* is what the history says of contacts (`contact_id`, `is_engaged`), *standing* the contacts and companies
+    an earlier run wrote to the target: they survive a merge.
     """
+    there = standing or {}
     decided = Decisions(
         mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique,
         tables.TAG_PLAN.empty() if tag_plan is None else tag_plan,
     )  # fmt: skip
-    account_part = organizations.accounts(companies, decided)
+    account_part = organizations.accounts(companies, decided, there.get("company"))
     contact_part = people.contacts(
-        contacts, decided, source_deals=deals, accounts=account_part, engagement=engagement
-    )
+        contacts, decided, source_deals=deals, accounts=account_part, engagement=engagement,
+        standing=there.get("contact"),
+    )  # fmt: skip
     deal_part = opportunities.deals(deals, decided, accounts=account_part, contacts=contact_part)
     parts = {"company": account_part, "contact": contact_part, "deal": deal_part}
     return Normalized(

@@ -16,15 +16,16 @@ from crmbook.phases.shape import Decisions, Shaped, cells, counted, merged, reje
 ENTITY: Final = "company"
 PHONE_NUMBERS: Final = "cf_usercom_phone_numbers"
 _OWN: Final = ("source_id", "cf_usercom_original_id", "name")
-_HELPERS: Final = ("_name", "_site")
+_HELPERS: Final = ("_name", "_site", "_stands")
 
 
-def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
+def accounts(companies: pl.DataFrame, decided: Decisions, standing: pl.DataFrame | None = None) -> Shaped:
     """
     Accounts of *companies* (`tables.SOURCE_COMPANIES`), their fate, and what happened on the way.
 
     A company without a name is rejected (`name_missing`). Under the policy `merge`, companies of the same name
-    and web site become the one with the lowest id. Names still the same get the source id behind
+    and web site become the one with the lowest id, or the one that stands in the target since an earlier run
+    (*standing*: `source_id`). Names still the same get the source id behind
     them, all but the lowest, where the target or the policy wants names unique.
     """
     shaped = cells(companies, entity=ENTITY, decided=decided, table=tables.ACCOUNTS)
@@ -33,8 +34,8 @@ def accounts(companies: pl.DataFrame, decided: Decisions) -> Shaped:
         "source_id", rule=pl.lit("name_missing"), field=pl.lit("name")
     )
     rejects = merged(tables.REJECTS, shaped.rejects, rejected(ENTITY, [nameless], is_blocking=True))
-    rows = _keyed(rows.filter(pl.col("name").is_not_null()))
-    rank = dedupe.id_order()
+    rows = dedupe.standing(_keyed(rows.filter(pl.col("name").is_not_null())), standing)
+    rank = [pl.col("_stands"), *dedupe.id_order()]
     merges = tables.MERGES.empty()
     if decided.policy.duplicate_account == "merge":
         merges = dedupe.merges(

@@ -19,7 +19,7 @@ ENTITY: Final = "contact"
 PLACEHOLDER_DOMAIN: Final = "placeholder.invalid"
 PLACEHOLDER_TAG: Final = "no-email"
 _OWN: Final = ("source_id", "external_id", "cf_usercom_original_id", "email")
-_HELPERS: Final = ("_name", "_seen", "_filled", "_email")
+_HELPERS: Final = ("_name", "_seen", "_filled", "_email", "_stands")
 _LAST_WORD: Final = "^(?:(.*) )?([^ ]+)$"
 _FITTING_WORDS: Final = "^(?:(.{1,255}) )?(.{1,255})$"
 
@@ -31,13 +31,15 @@ def contacts(
     source_deals: pl.DataFrame,
     accounts: Shaped,
     engagement: pl.DataFrame | None = None,
+    standing: pl.DataFrame | None = None,
 ) -> Shaped:
     """
     Contacts of *source* (`tables.SOURCE_CONTACTS`), their fate, and what happened on the way.
 
     Who can't be identified is excluded. Without a valid e-mail address a contact is rejected, or gets a
     placeholder, as the policy says. One address is one contact, whatever its case: the fullest record, then
-    the one last seen, then the lowest id. The split looks at everything that was merged into a contact, and at
+    the one last seen, then the lowest id; before all of that, who stands in the target since an earlier run
+    (*standing*: `source_id`, `email`). The split looks at everything that was merged into a contact, and at
     *engagement* (`contact_id`, `is_engaged`).
     """
     why = exclusion()
@@ -47,6 +49,7 @@ def contacts(
     rows = _contact_structure(shaped.rows, included, decided, accounts)
     rows, rejects = addressed(rows, shaped.rejects, decided.policy.contact_without_email)
     rows = rows.with_columns(_email=clean.email_key(pl.col("email")), _filled=_filled(rows))
+    rows = dedupe.standing(rows, standing)
     twins = dedupe.merges(rows, key=["_email"], rank=_rank(), rule="email", entity=ENTITY)
     if decided.policy.duplicate_email == "reject":
         refused = twins.select("source_id", rule=pl.lit("email_duplicate"), field=pl.lit("email"))
@@ -112,6 +115,7 @@ def _filled(rows: pl.DataFrame) -> pl.Expr:
 def _rank() -> list[pl.Expr]:
     long_ago = 2**62
     return [
+        pl.col("_stands"),
         pl.col("_filled").neg(),
         pl.col("_seen").dt.epoch("us").neg().fill_null(long_ago),
         *dedupe.id_order(),

@@ -15,6 +15,7 @@ from crmbook.phases.compare_history import MODULES, Module, places
 
 LOCATED: Final = ("loaded", "duplicated")
 MEMBERS: Final = "list_members"
+KEPT: Final = "kept_by_target"
 _RANK: Final = "rank"
 
 
@@ -24,16 +25,18 @@ def classes(
     actual: Mapping[str, pl.DataFrame],
     crosswalk: pl.DataFrame,
     refused: pl.DataFrame,
+    created: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """
     Every row of *expected* in one class, and the target's records that are not the place of one.
 
     HISTORY_CLASSES and HISTORY_TARGET_ONLY. A record the crosswalk lost sight of that stands in the target all the same,
     by its whole content, is loaded and says so; a further one like it is a copy and makes the record `duplicated`.
-    *refused* (entity, source_id) are records the target refused.
+    *refused* (entity, source_id) are records the target refused; *created* is the crosswalk of what this run itself made,
+    where that is not all of it.
     """
     found, strange = [tables.HISTORY_CLASSES.empty()], [tables.HISTORY_TARGET_ONLY.empty()]
-    loaded = places(crosswalk).filter("is_created").select("parent").unique()
+    loaded = places(crosswalk if created is None else created).filter("is_created").select("parent").unique()
     for module, shape in MODULES.items():
         written = _of(crosswalk, shape.entity).select("source_id", "target_id")
         there, lost, strangers = _placed(expected[module], actual[module], written)
@@ -106,7 +109,7 @@ def class_balance(
         rows.append(_counted(module, normalized[module], mine, strange, different))
     joined = dict(members.group_by("class").len().iter_rows())
     extra = joined.pop("extra", 0)
-    mine = {"loaded": joined.get("found", 0), "missing": joined.get("missing", 0)}
+    mine = joined | {"loaded": joined.get("found", 0)}
     rows.append(_counted(MEMBERS, normalized[MEMBERS], mine, extra, 0))
     made = pl.DataFrame(rows, schema=tables.HISTORY_CLASS_BALANCE.columns)
     return tables.conform(made, tables.HISTORY_CLASS_BALANCE)
@@ -129,7 +132,7 @@ def chain(
     for entity, number in sorted(extracted.items()):
         mine = fate.filter(pl.col("entity") == entity)
         counts = dict(mine.group_by("fate").len().iter_rows())
-        told = {name: counts.get(name, 0) for name in ("found", "rejected", "skipped", "lost")}
+        told = {name: counts.get(name, 0) for name in ("found", "rejected", "skipped", "lost", KEPT)}
         rows.append(
             {"entity": entity, "extracted": number, **told, "unaccounted": number - sum(told.values())}
         )
@@ -138,15 +141,17 @@ def chain(
 
 
 def standing(carried: pl.DataFrame, classes: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    """*carried* with `target_id` of the carrier and the row's `fate`: found, lost, rejected or skipped."""
-    records = classes.filter(pl.col("class").is_in(LOCATED)).select(
-        carrier_module="module", carrier_id="source_id", target_id="target_id", is_there=True
+    """*carried* with `target_id` of the carrier and the row's `fate`: found, lost, rejected, skipped, kept_by_target."""
+    is_kept = pl.col("class") == KEPT
+    found = pl.when(is_kept).then(pl.lit(KEPT)).otherwise(pl.lit("found"))
+    records = classes.filter(pl.col("class").is_in(LOCATED) | is_kept).select(
+        carrier_module="module", carrier_id="source_id", target_id="target_id", there=found
     )
-    joined = members.filter(pl.col("class") == "found").select(
+    joined = members.filter((pl.col("class") == "found") | is_kept).select(
         carrier_module=pl.lit(MEMBERS),
         carrier_id=pl.format("{}:{}", "list_key", "contact_id"),
         target_id=pl.lit(None, pl.Int64),
-        is_there=True,
+        there=found,
     )
     known = pl.concat([records, joined])
     # 04 keeps files and links in one table.
@@ -154,9 +159,9 @@ def standing(carried: pl.DataFrame, classes: pl.DataFrame, members: pl.DataFrame
     both = carried.join(known, on=["carrier_module", "carrier_id"], how="left")
     fate = (
         pl.when(pl.col("state") != "carried").then("state")
-        .when(pl.col("is_there")).then(pl.lit("found")).otherwise(pl.lit("lost"))
+        .otherwise(pl.col("there").fill_null("lost"))
     )  # fmt: skip
-    return both.with_columns(fate=fate).drop("is_there")
+    return both.with_columns(fate=fate).drop("there")
 
 
 def _of(frame: pl.DataFrame, entity: str) -> pl.DataFrame:
@@ -170,7 +175,7 @@ def _in(frame: pl.DataFrame, module: str) -> pl.DataFrame:
 def _counted(
     module: str, normalized: int, counts: Mapping[str, int], unexpected: int, different: int
 ) -> dict[str, object]:
-    told = {name: counts.get(name, 0) for name in ("loaded", "missing", "duplicated", "rejected")}
+    told = {name: counts.get(name, 0) for name in ("loaded", "missing", "duplicated", "rejected", KEPT)}
     return {
         "module": module, "normalized": normalized, **told, "unexpected": unexpected, "different": different,
         "unaccounted": normalized - sum(told.values()),

@@ -16,7 +16,9 @@ from crmbook.phases.compare import LOCATED
 from crmbook.phases.edition import MODULES, PLACES
 from crmbook.phases.target_ids import TargetIds
 
-CLASS_NAMES: Final = ("loaded", "merged", "excluded", "rejected", "missing", "duplicated")
+CLASS_NAMES: Final = (
+    "loaded", "merged", "excluded", "rejected", "missing", "duplicated", "kept_by_target",
+)  # fmt: skip
 _LONGEST_CHAIN: Final = 8  # of merges; normalization names final survivors, a circle must not hang
 _FOUND: Final = {"source_id": pl.String, "target_id": pl.Int64, "by_mark": pl.Boolean}
 _SETTLED: Final = {
