@@ -59,8 +59,8 @@ def tried(bench: Bench, *, kills: int, a_load: int, server_kills: int) -> list[T
     trials = [_said(Trial("none", loads=1, requests=requests))]
     trials.append(_said(bench.killed(reference, requests, kills=kills, a_load=a_load)))
     for name, faults in FAULTS.items():
-        rated = [rated(fault, requests, seed) for seed, fault in enumerate(faults, 1)]
-        trials.append(_said(bench.troubled(name, rated, reference, timeout_s=TIMEOUTS_S.get(name))))
+        given = [rated(fault, requests, seed) for seed, fault in enumerate(faults, 1)]
+        trials.append(_said(bench.troubled(name, given, reference, timeout_s=TIMEOUTS_S.get(name))))
     return [*trials, _said(bench.served_again(reference, kills=server_kills))]
 
 
