@@ -86,11 +86,11 @@ def history() -> History:
 
 
 @contextmanager
-def classic_loading(box: Sandbox, folder: Path) -> Iterator[tuple[Run, Freshsales]]:
+def classic_loading(box: Sandbox, folder: Path, **changed: pl.DataFrame) -> Iterator[tuple[Run, Freshsales]]:
     """05_load, open, on a Classic tenant that is ready."""
     told.write_files(folder / "case")
     file = folder / "case" / "attachments" / FILE[0]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(FILE[1])
-    with loading(box, folder, people=people(), history=history(), edition=CLASSIC) as opened:
+    with loading(box, folder, people=people(), history=history(), edition=CLASSIC, **changed) as opened:
         yield opened

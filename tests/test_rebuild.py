@@ -13,14 +13,14 @@ import pytest
 import classic_case
 import history_case
 from conftest import crmbook
-from crmbook import apply, rebuild
+from crmbook import apply, delta_load, lineage, rebuild
 from crmbook.errors import DataError, UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import images, load
 from crmbook.runs import Run
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
-from load_case import REALM, TENANT, again, loading
+from load_case import REALM, TENANT, again, deals, loading
 
 Case = tuple[Sandbox, Run, Freshsales]
 PATIENCE_S = 0.3
@@ -46,14 +46,14 @@ def case(
 
 
 @contextmanager
-def prepared(box: Sandbox, folder: Path) -> Iterator[tuple[Run, Freshsales]]:
+def prepared(box: Sandbox, folder: Path, **changed: pl.DataFrame) -> Iterator[tuple[Run, Freshsales]]:
     """05_load of this case with its history, open."""
     if box.ready[REALM]["base_url"].endswith("/crm/sales/api"):
-        with loading(box, folder, history=history_case.history()) as (run, client):
+        with loading(box, folder, history=history_case.history(), **changed) as (run, client):
             history_case.write_files(run.customer_folder)
             yield run, client
     else:
-        with classic_case.classic_loading(box, folder) as opened:
+        with classic_case.classic_loading(box, folder, **changed) as opened:
             yield opened
 
 
@@ -318,6 +318,30 @@ def test_a_load_whose_ledger_is_gone_is_not_begun_again(case: Case) -> None:
     lost(run)
     with pytest.raises(UpstreamError, match=r"ledger.db: gone, although writing began; .* --rebuild-ledger$"):
         apply.plan_of(again(run), client)
+
+
+def test_the_ledger_of_a_delta_run_too(case: Case) -> None:
+    """A delta run's writes refer to what earlier runs wrote: it is known from there, and nothing is written again."""
+    box, run, client = case
+    applied(run, client, approved(run, client))
+    run.close()
+    run.record.change_phase("06_reconciliation", status="passed")
+    run.record.offer("reconciliation", "f" * 64, "")
+    run.record.approve("reconciliation", by="Ola")
+    changed = deals().with_columns(name=pl.col("name") + " again", contact_ids=pl.lit(["101", "102"]))
+    with prepared(box, run.customer_folder.parent, money=changed) as (delta, other):
+        delta.record.change(delta={"base": run.run_id})
+        plan = approved(delta, other)
+        delta_load.inherit(delta)
+        applied(delta, other, plan)
+        assert set(plan["action"]) <= {"update", "lifecycle"}
+        standing = lineage.Base(delta.record).standing().rows()
+        before, sent = lost(delta), writes(box)
+        rebuild.rebuild(delta, other, patience=PATIENCE_S)
+        assert told(delta) == before
+        assert lineage.Base(delta.record).standing().rows() == standing
+        applied(delta, other, plan)
+        assert writes(box) == sent
 
 
 DAMAGES = {

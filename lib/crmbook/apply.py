@@ -5,8 +5,6 @@ write with its outcome. Whatever stops it, starting it again continues where the
 only the plan whose hash was approved is ever applied, and a run's ledger belongs to one plan and one target.
 """
 
-import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +13,13 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import delta_load, runs, tables, target
+from crmbook import delta_load, plan_folders, runs, tables, target
 from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_existing import Wholes, before_images, existing
 from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
-from crmbook.errors import DataError, UpstreamError, UsageError
+from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import bulk_values, load, refusals, strategies
 from crmbook.phases import edition as editions
@@ -33,7 +31,6 @@ from crmbook.vendors.freshsales import Freshsales
 
 # as long as we wait for an answer, so long the vendor may still work on a request whose sender died
 WORKED_ON_S: Final = 60.0
-_INPUTS: Final = "plan_inputs.json"
 _PARTS: Final = {
     ("company", "create"): "accounts", ("company", "update"): "accounts",
     ("contact", "create"): "contacts", ("contact", "update"): "contacts",
@@ -84,7 +81,7 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
         )  # fmt: skip
         planned = delta_load.reduced(run, client, made, seen)
         run.save_all(before_images=before_images(planned, wholes), plan=planned)
-    runs.write_json(run.path_of("plan").with_name(_INPUTS), _read_for_plan(run), mode=0o600)
+    runs.write_json(run.path_of("plan").with_name(plan_folders.INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 
 
@@ -262,13 +259,13 @@ def _begun(run: Run) -> str | None:
 
 def _folder_with(run: Run, begun: str | None) -> Path | None:
     """The data folder of an earlier start whose plan still counts, None where a plan has to be made."""
-    for folder in folders_with_plan(run):
+    for folder in plan_folders.folders_with_plan(run):
         digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
         if begun is None and not run.record.approved("plan", digest):
             continue
         if begun not in (None, digest):
             continue
-        if _inputs(folder) == _read_for_plan(run):
+        if plan_folders.inputs(folder) == _read_for_plan(run):
             return folder
         if begun:
             raise UpstreamError(
@@ -286,26 +283,3 @@ def _read_for_plan(run: Run) -> dict[str, str]:
     # Measured anew with the same result, a plan that was begun still counts.
     measured = next((key for key in read if Path(key).stem == "capabilities"), None)
     return read | ({measured: fingerprint(run.read("capabilities"))} if measured else {})
-
-
-def folders_with_plan(run: Run) -> list[Path]:
-    """Data folders of this phase that hold a plan: the present one, then those moved away, newest first."""
-    numbered = [
-        (int(found[1]), path)
-        for path in run.folder.glob(f"{run.phase}~*")
-        if (found := re.fullmatch(r".*~(\d+)", path.name))
-    ]
-    folders = [run.phase_folder, *(path for _, path in sorted(numbered, reverse=True))]
-    needed = ("plan.parquet", "existing.parquet")
-    return [f / "data" for f in folders if all((f / "data" / name).exists() for name in needed)]
-
-
-def _inputs(folder: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads((folder / _INPUTS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except ValueError as problem:
-        raise DataError(
-            f"{_INPUTS}: not valid JSON ({problem}); delete the folder's plan and run 05_load again"
-        ) from None

@@ -16,7 +16,17 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, apply_places, config, runs, settle, target, target_lock
+from crmbook import (
+    apply_places,
+    config,
+    delta_load,
+    lineage,
+    plan_folders,
+    runs,
+    settle,
+    target,
+    target_lock,
+)
 from crmbook.apply_writes import Op, resolved
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Intent, Ledger, Outcome
@@ -36,12 +46,13 @@ def command(customer: str, env: config.Env, run_id: str, say: Callable[[str], No
     The ledger of *run_id* (default: the newest run of *env*) made anew; what was found, by entity and action.
 
     Raises:
-        UsageError: the ledger is sound, or another run writes to this target.
+        UsageError: the ledger is sound, the run was rolled back, or another run writes to this target.
         UpstreamError: nothing was ever written, or the plan is gone.
         DataError: two records of the target carry the same source id.
         ApiError: the target stopped answering; nothing was changed, run again.
     """
     run = _opened(customer, env, run_id)
+    runs.refuse_rolled_back(run.record)
     with target_lock.held(run), Ledger(run.ledger_path).writing():
         if why_not := sound(run.ledger_path):
             raise UsageError(f"{run.run_id}/{run.ledger_path.name}: {why_not}; it is kept as it is")
@@ -66,6 +77,9 @@ def rebuild(run: Run, client: Freshsales, *, patience: float | None = None) -> C
     plan = pl.read_parquet(folder / "plan.parquet").sort("seq")
     ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.iter_rows(named=True)]
     matcher = _matcher(run, client, folder)
+    if base := lineage.base_of(run):
+        known = base.standing().filter("is_there").select("entity", "source_id", "target_id").iter_rows()
+        matcher.target_ids |= {f"{entity}:{source_id}": target_id for entity, source_id, target_id in known}
     matcher.search(ops)
     _look_for_the_next(run, client, matcher, ops, patience)
     still_open = [op for op in ops if op.op_id not in matcher.found and op.seq < matcher.frontier()]
@@ -75,6 +89,8 @@ def rebuild(run: Run, client: Freshsales, *, patience: float | None = None) -> C
         ledger.bind(plan_hash=load.plan_hash(plan), target_host=target.host(run))
         _tell(ledger, matcher, still_open)
     _put_in_place(fresh, run.ledger_path)
+    if run.has("target_changes"):
+        delta_load.inherit(run)
     run.log("ledger made anew", found=len(matcher.found), open=len(still_open), writes=len(ops))
     open_ids = {op.op_id for op in still_open}
     return Counter((op.entity, op.action, _state(op.op_id, matcher.found, open_ids)) for op in ops)
@@ -107,7 +123,7 @@ def _opened(customer: str, env: config.Env, run_id: str) -> Run:
 def _folder(run: Run) -> Path:
     """The data folder with the plan that was begun, else the approved one."""
     begun = run.record.phase(PHASE).get("begun")
-    for folder in apply.folders_with_plan(run):
+    for folder in plan_folders.folders_with_plan(run):
         digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
         if digest == begun or (not begun and run.record.approved("plan", digest)):
             return folder

@@ -34,8 +34,8 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     "503 storm": [{**_DOWN, "share": 150}],
     "down for 60 requests": [{**_DOWN, "times": 60}],
     "slower than the client waits": [{"kind": "delay", "delay_s": 0.8, "share": 15}],
-    "jobs that fail": [{"kind": "job_fail", "path": "bulk_upsert", "every": 2}],
-    "jobs half done": [{"kind": "job_partial", "path": "bulk_upsert", "every": 2}],
+    "jobs that fail": [{"kind": "job_fail", "path": "bulk_upsert", "times": 4}],
+    "jobs half done": [{"kind": "job_partial", "path": "bulk_upsert", "times": 4}],
     "everything at once": [
         {"kind": "drop_after", "share": 25},
         {"kind": "drop_before", "share": 25},
@@ -44,7 +44,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         {"kind": "job_partial", "path": "bulk_upsert", "every": 3},
     ],
 }
-_TIMEOUTS_S = {"slower than the client waits": 0.4}
+TIMEOUTS_S = {"slower than the client waits": 0.4}
 _STARTED = time.monotonic()
 _COLUMNS = {
     "trouble": "name", "loads": "loads", "kills": "kills", "faults": "faults", "restarts": "restarts",
@@ -59,13 +59,14 @@ def tried(bench: Bench, *, kills: int, a_load: int, server_kills: int) -> list[T
     trials = [_said(Trial("none", loads=1, requests=requests))]
     trials.append(_said(bench.killed(reference, requests, kills=kills, a_load=a_load)))
     for name, faults in FAULTS.items():
-        rated = [_rated(fault, requests, seed) for seed, fault in enumerate(faults, 1)]
-        trials.append(_said(bench.troubled(name, rated, reference, timeout_s=_TIMEOUTS_S.get(name))))
+        given = [rated(fault, requests, seed) for seed, fault in enumerate(faults, 1)]
+        trials.append(_said(bench.troubled(name, given, reference, timeout_s=TIMEOUTS_S.get(name))))
     return [*trials, _said(bench.served_again(reference, kills=server_kills))]
 
 
-def _rated(fault: dict[str, Any], requests: int, seed: int) -> dict[str, Any]:
-    share = fault.get("share")
+def rated(fault: dict[str, Any], requests: int, seed: int, *, most: int = 1_000) -> dict[str, Any]:
+    """*fault* as the sandbox takes it, for a load of so many requests; of a `share` at most *most* are hit."""
+    share = min(fault.get("share", 0), most)
     rate = {"probability": min(0.3, share / requests), "seed": seed} if share else {}
     return {key: value for key, value in fault.items() if key != "share"} | rate
 

@@ -149,6 +149,7 @@ class Killer:
 
 
 def _kill(process: int) -> None:
+    assert process > 1, "a load has an id of its own"
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
 
@@ -163,6 +164,7 @@ class Bench:
     random: random.Random
     patience_s: float = 0.15
     is_guarded: bool = True
+    _timer: threading.Timer | None = None
 
     def undisturbed(self) -> tuple[End, int]:
         """The end everything is compared with, and how many requests the load takes."""
@@ -227,8 +229,7 @@ class Bench:
             process = self._start(world, timeout_s)
             trouble(process)
             code = self.nursery.ended()
-            if killer:
-                killer.cancel()
+            self._cancel(killer)
             trial.kills += code == -signal.SIGKILL
             if code == 0:
                 return
@@ -249,9 +250,17 @@ class Bench:
             moment = self.random.choice(MOMENTS)
             killer.order(process, self.random.randint(1, max(2, 2 * requests)), moment)
             return
-        timer = threading.Timer(self.random.uniform(0.02, 0.01 * requests + 0.2), _kill, [process])
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(self.random.uniform(0.02, 0.01 * requests + 0.2), _kill, [process])
+        self._timer.start()
+
+    def _cancel(self, killer: Killer | None) -> None:
+        """Nobody is killed any more; before the next load starts, whose id may be the same."""
+        if killer:
+            killer.cancel()
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()
+            self._timer = None
 
     def _keep_killing(self, world: World, kills: int, over: threading.Event, trial: Trial) -> None:
         while not over.is_set():

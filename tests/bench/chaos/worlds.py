@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import socket
 from dataclasses import dataclass
@@ -97,10 +98,15 @@ def scenario(name: str) -> Scenario:
 
 
 def prepared(
-    name: str, folder: Path, *, edition: str = "suite", switches: dict[str, Any] | None = None
+    name: str,
+    folder: Path,
+    *,
+    edition: str = "suite",
+    switches: dict[str, Any] | None = None,
+    told: Scenario | None = None,
 ) -> World:
-    """The world of a scenario, its plan approved and nothing written."""
-    told, port = scenario(name), free_ports()
+    """The world of a scenario (*told*, or the one of that name), its plan approved and nothing written."""
+    told, port = told or scenario(name), free_ports()
     folder.mkdir(parents=True)
     plan = "pro" if edition == "suite" else "estate"
     with Sandbox(
@@ -162,8 +168,8 @@ def played(phase: str) -> None:
 
 
 def free_ports() -> int:
-    """The first of four free ports in a row."""
-    for port in range(20_000, 60_000, 7):
+    """The first of four free ports in a row, from a random place on: they are given back between two trials."""
+    for port in random.sample(range(10_000, 32_000, 4), 100):
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for offset in range(4):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
