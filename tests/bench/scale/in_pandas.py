@@ -32,7 +32,9 @@ class Counts:
 def normalized(source: Path, target: Path) -> Counts:
     """The contacts of *source* (`source_contacts.parquet`) target-shaped in *target*."""
     rows = pd.read_parquet(source, dtype_backend="pyarrow")
-    is_known = pd.concat([_trimmed(rows[c]).notna() for c in ("email", "phone_number", "custom_id")], axis=1).any(axis=1)
+    is_known = pd.concat(
+        [_trimmed(rows[c]).notna() for c in ("email", "phone_number", "custom_id")], axis=1
+    ).any(axis=1)
     excluded = int((~is_known).sum())
     rows = rows[is_known]
     made = _cells(rows)
@@ -100,7 +102,9 @@ def _phones(column: pd.Series) -> pd.Series:
 def _merged(made: pd.DataFrame) -> pd.DataFrame:
     """One row an address: the fullest, then the last seen, then the lowest id, completed from the others."""
     made = made.assign(
-        _key=made["email"].str.lower(), _filled=made.notna().sum(axis=1), _number=made["source_id"].astype("int64")
+        _key=made["email"].str.lower(),
+        _filled=made.notna().sum(axis=1),
+        _number=made["source_id"].astype("int64"),
     )
     is_twin = made.duplicated("_key", keep=False)
     twins = made[is_twin].sort_values(["_filled", "_seen", "_number"], ascending=[False, False, True])

@@ -190,7 +190,7 @@ def _contacts(draw: _Maker, sizes: Sizes) -> pl.DataFrame:
             "b": _pointer(draw, sizes.companies, 5_000_000, 0.1),
         }
     )
-    income = pl.select(pl.format("{}.{}", draw.number(90_000), draw.number(10**5))).to_series()
+    income = pl.select(pl.format("{}.{}", draw.number(90_000), draw.number(10**4) * 10 + 1)).to_series()
     columns: dict[str, Any] = {
         "source_id": _ids(rows, base),
         "custom_id": _null_unless(draw, 0.8, pl.select(pl.format("web-{}", _ids(rows, base))).to_series()),
