@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, lineage, map_history, report, runner, runs
+from crmbook import archive, config, gates, lineage, map_history, overview, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -67,11 +67,7 @@ def run(
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
         record.change(approve_all="")
-        front = (
-            report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
-            if done
-            else None
-        )
+        front = overview.refresh(record) if done else None
         if done:
             archive.seal(record)
     page = front or record.folder / "index.html"
@@ -92,6 +88,7 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
+    overview.refresh(record)
     archive.seal(record)
     env = record.get()["env"]
     say(f"{what} {approval['hash'][:12]} approved by {approval['by']}")
