@@ -74,13 +74,17 @@ def write_all(extra: Mapping[str, Mapping[str, Any]] | None = None) -> Path:
     rows, links = [], {}
     for customer in customers:
         newest = next(iter(_run_folders(customer)), None)
-        told = _run(newest) if newest else ("–", "", "", "no run yet", None, None, "", None)
-        name = _name(customer)
-        name = name if name not in links else f"{name} ({customer})"
+        newest_run = _run(newest) if newest else ("–", "", "", "no run yet", None, None, "", None)
+        title = _name(customer)
+        title = title if title not in links else f"{title} ({customer})"
         if (runs.root() / customer / NAME).exists():
-            links[name] = f"{customer}/{NAME}"
+            links[title] = f"{customer}/{NAME}"
         rows.append(
-            {"customer": name, **dict(zip(_COLUMNS, told, strict=True)), **(extra or {}).get(customer, {})}
+            {
+                "customer": title,
+                **dict(zip(_COLUMNS, newest_run, strict=True)),
+                **(extra or {}).get(customer, {}),
+            }
         )
     frame = (
         pl.DataFrame(rows, infer_schema_length=None).rename({"run": "newest run"}) if rows else pl.DataFrame()

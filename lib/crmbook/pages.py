@@ -12,7 +12,7 @@ from jinja2 import Environment, select_autoescape
 from markupsafe import Markup
 
 # The colours of figures are those of `charts.COLOURS`, each in a tone that reads on this page's ground.
-_STYLE: Final = """
+_BASE: Final = """
 :root { color-scheme: light dark; --ink:#1f2430; --soft:#565f6d; --line:#d9dde3; --page:#ffffff; --tint:#f4f6f8;
   --kept:#1d7a52; --changed:#b26a00; --lost:#b3303f; --neutral:#4668a0; --wait:#8a5d00; }
 @media (prefers-color-scheme: dark) { :root { --ink:#e6e8ec; --soft:#a9b2bf; --line:#3a414d; --page:#15181d; --tint:#1e232b;
@@ -20,12 +20,15 @@ _STYLE: Final = """
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, "Segoe UI", "Noto Sans", sans-serif; color: var(--ink); background: var(--page);
   max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 5rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 p { margin: .5rem 0; max-width: 46rem; } a { color: inherit; text-underline-offset: 3px; }
 .lead { color: var(--soft); } .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; margin: .7rem 0; } caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { font-weight: 600; color: var(--soft); } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+.more { color: var(--soft); font-size: .85rem; } .good { color: var(--kept); } .bad { color: var(--lost); } .waits { color: var(--wait); }
+"""
+_STYLE: Final = """
 td.bar { width: 60%; min-width: 6rem; } table.bars { width: 100%; } td.bar svg, figure.crmbook > svg { display: block; } td.bar svg { margin-top: .3rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-weight: 400; color: var(--soft); } .legend svg { width: .7em; height: .7em; margin-right: .4em; }
 table.flow { table-layout: fixed; } table.flow th { width: 10.5rem; } table.flow td.bar { width: auto; } table.flow td.number { width: 5rem; }
@@ -35,7 +38,6 @@ figure.crmbook svg text { fill: currentColor; font: 12px system-ui, "Segoe UI", 
 .kept { fill: var(--kept); } .changed { fill: var(--changed); } .lost { fill: var(--lost); } .neutral { fill: var(--neutral); } .rest { fill: var(--line); }
 table.heat td { text-align: center; font-variant-numeric: tabular-nums; padding: .25rem .4rem; border: 0; min-width: 3rem; }
 table.heat th { border: 0; padding: .25rem .8rem .25rem 0; } table.heat thead th { text-align: center; padding: .25rem .4rem; }
-.more { color: var(--soft); font-size: .85rem; } .good { color: var(--kept); } .bad { color: var(--lost); } .waits { color: var(--wait); }
 pre { font: .82rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-x: auto; margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .code pre { background: var(--tint); border-left: 3px solid var(--line); padding: .5rem .8rem; color: var(--soft); }
 .error pre { border-left: 3px solid var(--lost); padding-left: .8rem; color: var(--lost); }
@@ -80,9 +82,9 @@ def environment() -> Environment:
     return Environment(autoescape=select_autoescape(default=True), trim_blocks=True)
 
 
-def page(title: str, body: str, *, style: str = "") -> str:
-    """An offline page with the house's look around *body*, which is HTML; *style* adds to it."""
-    look, content = Markup(_STYLE + style), Markup(body)  # noqa: S704  made here and by callers that escape
+def page(title: str, body: str, *, style: str = "", is_plain: bool = False) -> str:
+    """An offline page with the house's look around *body*, which is HTML; *style* adds to it, a plain one has tables only."""
+    look, content = Markup(_BASE + ("" if is_plain else _STYLE) + style), Markup(body)  # noqa: S704  made here and by callers that escape
     return environment().from_string(_PAGE).render(title=title, style=look, body=content)
 
 

@@ -13,14 +13,14 @@ import nbformat
 import polars as pl
 from markupsafe import Markup, escape
 
-from crmbook import charts_flow, figures, flows, front, pages, runs
+from crmbook import archive, charts_flow, figures, flows, front, pages, runs
 from crmbook.phases.link_check import pictured
 
 environment = pages.environment
 page = pages.page
 table = pages.table
 
-DOCS: Final = "data_docs/index.html"
+_DOCS: Final = f"{archive.DATA_DOCS}/index.html"
 _ANCHOR: Final = re.compile(r'<a class="anchor-link".*?</a>')
 
 _FRONT: Final = """
@@ -157,8 +157,8 @@ def _proof(facts: front.Facts) -> list[Section]:
 
 def _effort(facts: front.Facts, plan: str) -> list[Section]:
     phases, links = front.phases(facts)
-    docs = Markup('<p><a href="{}">Every rule that was checked, and its result</a></p>').format(DOCS)
-    has_docs = (facts.record.folder / DOCS).exists()
+    docs = Markup('<p><a href="{}">Every rule that was checked, and its result</a></p>').format(_DOCS)
+    has_docs = (facts.record.folder / _DOCS).exists()
     words = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*pair) for pair in _WORDS)
     return [
         ("time", "How long it took, and how many calls", f"{front.span(facts)} {front.quota(facts, plan)}".strip(),

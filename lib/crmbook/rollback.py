@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from crmbook import archive, gates, overview, pipeline, runner, runs
+from crmbook import archive, data_docs, gates, overview, pipeline, runner, runs
 from crmbook.errors import CrmbookError, UsageError
 
 NAME = runs.ROLLBACK.name
@@ -38,6 +38,7 @@ def rollback(
     try:
         with gates.Server() as server, pipeline.environment(server.environment), pipeline.bar(NAME) as watch:
             runner.run_phase(record, NAME, parameters, watch=watch)
+            data_docs.build(record)
     except CrmbookError:
         say(f"{NAME} stopped; see {record.folder / NAME / 'report.html'}")
         raise
