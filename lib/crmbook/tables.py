@@ -1038,6 +1038,20 @@ INSTANTS = _table(
         "is_equal": B,
     },
 )
+FLOW = _table(
+    "flow",
+    "entity position",
+    "the way of each kind of source record, station by station: in the source, kept (04), planned (05), loaded (05),"
+    " found (06); records that reached it, left behind since the station before, and the difference nobody explains",
+    {"entity": S, "position": I, "step": S, "records": I, "left": I, "unaccounted": I},
+)
+FLOW_LEFT = _table(
+    "flow_left",
+    "entity position fate reason",
+    "what did not reach a station of `flow`, by fate (merged: lives on in another record; left_out: by a rule, a decision"
+    " or the target's refusal; lost: nobody knows why) and reason in plain words",
+    {"entity": S, "position": I, "fate": S, "reason": S, "records": I},
+)
 INSTANT_BALANCE = _table(
     "instant_balance",
     "entity",
