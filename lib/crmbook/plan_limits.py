@@ -26,6 +26,15 @@ def of(plan: Plan) -> dict[str, Limit]:
     return limits
 
 
+def features(plan: Plan) -> dict[str, Limit]:
+    """What *plan* has for automating, by the names of `needs` in workflows.toml; a yes is any number, a no is zero."""
+    limits = {"workflows": _limit(plan, "workflows", plan.workflows)}
+    for name in ("time_workflows", "event_tracking"):
+        has = getattr(plan, name)
+        limits[name] = _limit(plan, name, 0 if has is False else None, is_open=has is True)
+    return limits
+
+
 def storage(plan: Plan, users: int) -> dict[str, Limit]:
     """What *plan* stores for so many *users*, in bytes: `file` for one file, `all` for all together."""
     per_user = plan.storage_gb_per_user

@@ -65,7 +65,7 @@ def plan_check(
         "currencies": (deals.get_column("currency").drop_nulls().n_unique(), "currencies"),
         "users": (agents.height, "users"),
     }
-    rows = [_checked(requirement, count, limits.get(name)) for requirement, (count, name) in needed.items()]
+    rows = [checked(requirement, count, limits.get(name)) for requirement, (count, name) in needed.items()]
     return tables.conform(pl.DataFrame(rows, schema=tables.PLAN_CHECK.columns), tables.PLAN_CHECK)
 
 
@@ -173,7 +173,8 @@ def _field_needs(fields: pl.DataFrame, edition: Edition) -> dict[str, tuple[int,
     return needs
 
 
-def _checked(requirement: str, needed: int, limit: Limit | None) -> dict[str, Any]:
+def checked(requirement: str, needed: int, limit: Limit | None) -> dict[str, Any]:
+    """One row of a plan check: what is *needed* beside the *limit*, and whether it fits."""
     allowed = limit.allowed if limit else None
     return {
         "requirement": requirement,
