@@ -102,7 +102,7 @@ def test_every_entry_has_a_source_with_a_date_and_a_known_need() -> None:
     """Knowledge without a source is an opinion; a need nobody declares would never be checked."""
     entries = [entry for part in rebuilding.knowledge().values() for entry in part]
     assert [] == [
-        e.id for e in entries if not re.search(r"; (official|inferred|low), read \d{4}-\d{2}$", e.source)
+        e.id for e in entries if not re.search(r" \((official|inferred|low), read \d{4}-\d{2}\)$", e.source)
     ]
     assert {"same", "another way", "none"} == {e.fits for e in entries}
     assert {e.needs for e in entries} - {""} == set(PRO)

@@ -1,5 +1,6 @@
 """A plan's figures as the limits the plan check compares with: a yes or no becomes one or any number."""
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -41,6 +42,16 @@ def storage(plan: Plan, users: int) -> dict[str, Limit]:
     return {
         "file": _limit(plan, "file_mb", None if plan.file_mb is None else plan.file_mb * 1024**2),
         "all": _limit(plan, "storage_gb_per_user", None if per_user is None else per_user * users * 1024**3),
+    }
+
+
+def files(plan: Plan, users: int) -> dict[str, Limit]:
+    """`storage` in the units of the plan check: megabytes of one file, gigabytes of all."""
+    return {
+        name: replace(limit, allowed=None if limit.allowed is None else limit.allowed / unit)
+        for (name, unit), limit in zip(
+            (("file_mb", 1024**2), ("files_gb", 1024**3)), storage(plan, users).values(), strict=True
+        )
     }
 
 

@@ -314,6 +314,52 @@ PLAN_CHECK = _table(
     {"requirement": S, "needed": F, "allowed": F, "fits": B, "source": S},
 )
 
+PLAN_OPTIONS = _table(
+    "plan_options",
+    "position",
+    "each plan of the edition from small to large: whether the account fits, and what speaks against it; ask is what the"
+    " vendor does not publish; monthly is the list price of all users",
+    {
+        "plan": S, "position": I, "is_current": B, "fits": B, "is_recommended": B, "price": F, "currency": S, "monthly": F,
+        "requests_per_hour": I, "hours": F, "against": S, "ask": S,
+    },
+)
+QUOTE_RULES = _table(
+    "quote_rules",
+    "position",
+    "the rules of the quote as they stood; kind is limit, base (id is the grade) or extra (amount for each step of what"
+    " it counts beyond what is free)",
+    {
+        "position": I, "kind": S, "id": S, "text": S, "counts": S, "free": I, "step": I, "amount": F, "currency": S,
+        "is_example": B,
+    },
+)
+QUOTE = _table(
+    "quote",
+    "position",
+    "what the move costs by the rules, line by line, then the total; above the limit one line that says so",
+    {"position": I, "item": S, "quantity": I, "price": F, "amount": F, "currency": S, "basis": S},
+)
+TIMELINE = _table(
+    "timeline",
+    "position",
+    "the steps of the move by business day at most, and what each waits for",
+    {"position": I, "step": S, "first_day": I, "last_day": I, "waits_for": S},
+)
+SCOPE_CHECK = _table(
+    "scope_check",
+    "item",
+    "what has to add up in the scope, counted another way: the quote's lines, the recommended plan, the business days",
+    {"item": S, "expected": F, "found": F, "difference": F},
+)
+GOTCHAS = _table(
+    "gotchas",
+    "position",
+    "a known trap of one side (User.com or Freshsales), whether it applies to this customer, why by its own numbers, and"
+    " what to do",
+    {"position": I, "side": S, "title": S, "applies": B, "because": S, "action": S, "source": S},
+)
+
 DELTA = _table(
     "delta",
     "entity source_id",

@@ -104,7 +104,7 @@ def _has(limit: Limit | None) -> bool | None:
 
 def _entry(raw: Mapping[str, str], sources: Mapping[str, Mapping[str, str]]) -> Entry:
     source = sources[raw["source"]]
-    told = f"{source['title']}; {source['trust']}, read {source['read']}"
+    told = f"{source['title']} ({source['trust']}, read {source['read']})"
     return Entry(
         raw["id"], re.compile(raw["pattern"], re.IGNORECASE), raw["there"], raw["how"], raw["fits"], raw["needs"], told
     )  # fmt: skip
