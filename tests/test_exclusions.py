@@ -56,10 +56,14 @@ def test_a_narrower_selection_of_the_same_reason_takes_members_back(source: Path
         pytest.param("source_id\n1\n", "line 1: missing column reason", id="columns"),
         pytest.param(HEADER + ",old\n", "line 2, column source_id: expected the id", id="no id"),
         pytest.param(HEADER + "a@b.example,old\n", "line 2, column source_id: expected the id", id="address"),
-        pytest.param(HEADER + "1,old\n1,old\n", "line 3, column source_id: the same id as in line 2", id="twice"),
+        pytest.param(
+            HEADER + "1,old\n1,old\n", "line 3, column source_id: the same id as in line 2", id="twice"
+        ),
         pytest.param(HEADER + "1,\n", "line 2, column reason: is empty", id="no reason"),
         pytest.param(HEADER + f"1,{'x' * 81}\n", "line 2, column reason: 81 characters", id="long"),
-        pytest.param(HEADER + "1,ann@b.example\n", "line 2, column reason: looks like an address", id="e-mail"),
+        pytest.param(
+            HEADER + "1,ann@b.example\n", "line 2, column reason: looks like an address", id="e-mail"
+        ),
         pytest.param(HEADER + "1,+48 600 700 801\n", "line 2, column reason: looks like", id="phone"),
     ],
 )

@@ -84,9 +84,7 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     record = runs.Record(runs.root() / customer / run_id)
     phase = next(p.name for p in runs.PHASES if p.approval == what)
     if changed := _edited(record, phase):
-        raise UsageError(
-            f"{changed} changed since it was read; run the phase again, look, then approve"
-        )
+        raise UsageError(f"{changed} changed since it was read; run the phase again, look, then approve")
     if what == "mapping":
         map_history.refuse_open(record)
     if not by.strip():
