@@ -494,6 +494,13 @@ UNMAPPED = _table(
     "a filled source field that goes nowhere, the records it touches, and why",
     {"entity": S, "field": S, "filled": I, "reason": S},
 )
+EXCLUSIONS = _table(
+    "exclusions",
+    "source_id",
+    "a contact the customer's exclusions.csv leaves behind, and why in the words of who decided; is_in_source is false for an"
+    " id the extract does not hold",
+    {"source_id": S, "reason": S, "is_in_source": B},
+)
 DECISION_ROWS = _table(
     "decision_rows",
     "entity source_field",
@@ -682,8 +689,15 @@ REJECTS = _table(
 EXCLUDED = _table(
     "excluded",
     "entity source_id",
-    "a record left out on purpose: chat_only, push_only or unidentified",
+    "a record left out on purpose: chat_only, push_only, unidentified, or `by decision: <reason>` as exclusions.csv says",
     {"entity": S, "source_id": S, "reason": S},
+)
+EXCLUSIONS_OBEYED = _table(
+    "exclusions_obeyed",
+    "reason",
+    "contacts left behind by decision, per reason: named in exclusions.csv, held by the source, left out, and written all the"
+    " same; unaccounted is who is in the source and not left out",
+    {"reason": S, "named": I, "in_source": I, "left_out": I, "written": I, "unaccounted": I},
 )
 MERGES = _table(
     "merges",
