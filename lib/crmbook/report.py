@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import nbformat
 import polars as pl
 from jinja2 import Environment, select_autoescape
 from markupsafe import Markup, escape
@@ -127,6 +126,8 @@ def _cell(value: object) -> str:
 
 def write_notebook(notebook: Path, target: Path) -> None:
     """The executed *notebook* as one offline page at *target*; code stays visible, plain text only where nothing richer is."""
+    import nbformat
+
     content = nbformat.read(notebook, as_version=4)
     parts = [_rendered(cell) for cell in content.cells]
     title = next(
