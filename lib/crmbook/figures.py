@@ -1,6 +1,7 @@
 """How a notebook shows a table or a figure: readable in Jupyter, in the archived HTML and in a terminal.
 
-`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked. A figure
+`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked; in the lab a table
+that sorts and filters. A figure
 is one display with three representations (Plotly JSON, static HTML with inline bars, plain text), so
 nothing needs a browser engine or the network, and the same data gives the same bytes.
 """
@@ -12,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 from IPython.display import display
 
-from crmbook import tables
+from crmbook import lab_tables, tables
 
 ROWS: Final = 20
 COLUMNS: Final = 10
@@ -24,6 +25,12 @@ COLOURS: Final = {"kept": "#2f9e6e", "changed": "#c98a0b", "lost": "#d1495b", "n
 def show(frame: pl.DataFrame, table: str = "", *, reveal: bool = False, rows: int = ROWS) -> None:
     """*frame* on the page; *table* names the contract that says which of its columns are personal."""
     contract = tables.of(table) if table else None
+    if lab_tables.is_on():
+        personal = [] if reveal or contract is None else [c for c in frame.columns if contract.is_personal(c)]
+        lab_tables.show(
+            frame.with_columns(pl.when(pl.col(c).is_not_null()).then(pl.lit(MASK)).alias(c) for c in personal)
+        )
+        return
     columns = frame.columns[:COLUMNS]
     head = frame.select(columns).head(rows)
     hidden = set() if reveal or contract is None else {c for c in columns if contract.is_personal(c)}
