@@ -44,7 +44,9 @@ def test_without_a_run_the_first_phase_opens(customers: Path) -> None:
     (customers / CUSTOMER / "customer.toml").write_text(mapping_case.GOOD, encoding="utf-8")
     ready = lab.prepare(CUSTOMER, reveals=False)
     assert ready.first == "01_discovery.ipynb"
-    assert _texts(ready.folder / ready.first)[0].startswith("**Working copy** for a customer without a run yet.")
+    assert _texts(ready.folder / ready.first)[0].startswith(
+        "**Working copy** for a customer without a run yet."
+    )
     with pytest.raises(UsageError, match="no discovery yet"):
         lab.prepare(CUSTOMER, reveals=True)
 

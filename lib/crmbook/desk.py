@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, cutover, extract, extract_csv, map_history, runs
+from crmbook import config, cutover, extract, extract_csv, map_history, progress, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
@@ -139,7 +139,7 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
             say(f"  waits for approval of {offer['what']}: {offer['summary']}")
             say(f"  {offer['command']}")
         if live := state["progress"]:
-            say(f"  now: {live['phase']} {live['entity']} {live['done']:,} of {live['total'] or '?'}")
+            say(f"  now: {progress.line(live)}")
     proofs = [
         cutover.state(customer, env) for env in dict.fromkeys(s["env"] for s in states if s["is_delta"])
     ]
@@ -184,7 +184,7 @@ def _rolled_back(content: dict[str, Any]) -> str:
 
 def _progress(record: runs.Record) -> dict[str, Any] | None:
     try:
-        live: dict[str, Any] = json.loads((record.folder / ".progress.json").read_text(encoding="utf-8"))
+        live: dict[str, Any] = json.loads((record.folder / progress.NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return live if time.time() - live["at"] < 60 else None
+    return live if progress.is_live(live, time.time()) else None
