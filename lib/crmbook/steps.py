@@ -15,7 +15,7 @@ from crmbook import (
     delta_check,
     earlier,
     field_creation,
-    figures,
+    flows,
     handing_over,
     history_checks,
     loading,
@@ -54,6 +54,8 @@ open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out
+flow = flows.flow
+lost_links = flows.lost_links
 keep_rules = quote_rules.keep
 scope = scope_run.scope
 
@@ -180,6 +182,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     )
     spot_sheet.choose(run, read, compared.differences)
     history_checks.reconcile(run, ids, kept)
+    flows.follow(run)
     kept.save()
 
 
@@ -235,16 +238,3 @@ def hand_over(run: Run) -> None:
 def cutover(run: Run) -> None:
     """Whether the customer may switch over, as a sentence."""
     print(cutting_over.of(run).sentence)
-
-
-def flow(run: Run) -> None:
-    """The picture of the whole move: per entity what was loaded, merged, left out, and lost."""
-    balance = run.read("class_balance").with_columns(left_out=pl.col("excluded") + pl.col("rejected"))
-    parts = {
-        "loaded": "kept",
-        "merged": "changed",
-        "left_out": "neutral",
-        "missing": "lost",
-        "duplicated": "lost",
-    }
-    figures.stacked(balance, "entity", parts, title="From the source to the target, in records")

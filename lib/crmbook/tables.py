@@ -494,6 +494,13 @@ UNMAPPED = _table(
     "a filled source field that goes nowhere, the records it touches, and why",
     {"entity": S, "field": S, "filled": I, "reason": S},
 )
+EXCLUSIONS = _table(
+    "exclusions",
+    "source_id",
+    "a contact the customer's exclusions.csv leaves behind, and why in the words of who decided; is_in_source is false for an"
+    " id the extract does not hold",
+    {"source_id": S, "reason": S, "is_in_source": B},
+)
 DECISION_ROWS = _table(
     "decision_rows",
     "entity source_field",
@@ -682,8 +689,15 @@ REJECTS = _table(
 EXCLUDED = _table(
     "excluded",
     "entity source_id",
-    "a record left out on purpose: chat_only, push_only or unidentified",
+    "a record left out on purpose: chat_only, push_only, unidentified, or `by decision: <reason>` as exclusions.csv says",
     {"entity": S, "source_id": S, "reason": S},
+)
+EXCLUSIONS_OBEYED = _table(
+    "exclusions_obeyed",
+    "reason",
+    "contacts left behind by decision, per reason: named in exclusions.csv, held by the source, left out, and written all the"
+    " same; unaccounted is who is in the source and not left out",
+    {"reason": S, "named": I, "in_source": I, "left_out": I, "written": I, "unaccounted": I},
 )
 MERGES = _table(
     "merges",
@@ -1083,6 +1097,20 @@ INSTANTS = _table(
         "entity": S, "source_id": S, "carrier_module": S, "target_id": I, "expected": TIME, "found": TIME,
         "is_equal": B,
     },
+)
+FLOW = _table(
+    "flow",
+    "entity position",
+    "the way of each kind of source record, station by station: in the source, kept (04), planned (05), loaded (05),"
+    " found (06); records that reached it, left behind since the station before, and the difference nobody explains",
+    {"entity": S, "position": I, "step": S, "records": I, "left": I, "unaccounted": I},
+)
+FLOW_LEFT = _table(
+    "flow_left",
+    "entity position fate reason",
+    "what did not reach a station of `flow`, by fate (merged: lives on in another record; left_out: by a rule, a decision"
+    " or the target's refusal; lost: nobody knows why) and reason in plain words",
+    {"entity": S, "position": I, "fate": S, "reason": S, "records": I},
 )
 INSTANT_BALANCE = _table(
     "instant_balance",
