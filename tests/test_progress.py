@@ -4,7 +4,6 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from crmbook import (
     archive,
     config,
     data_docs,
+    drift_check,
     exclusion_file,
     gates,
     lineage,
@@ -63,7 +64,9 @@ def run(
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(settled, env, run_id, sample, is_delta=delta)
     runs.refuse_rolled_back(record)
+    drift_check.restore(record)
     record.change(approve_all=by if approve_all else "")
+    is_check = only == drift_check.PHASE and drift_check.is_signed(record) and _is_current(record, only)
     done: list[str] = []
     tried: list[str] = []
     try:
@@ -75,8 +78,11 @@ def run(
                 if not tried:
                     stack.enter_context(_warm_gates(record))
                 tried.append(phase)
-                _run_phase(record, phase, values.get(phase, {}), say)
+                with drift_check.beside(record) if is_check else nullcontext():
+                    _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
+        if is_check:
+            say(drift_check.said(drift_check.told(record)))
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:

@@ -330,10 +330,10 @@ class Run:
         for name, frame in frames.items():
             self.save(name, frame)
 
-    def write(self, name: str, text: str) -> Path:
-        """*text* as this phase's file *name*, for a person to open; readable by its owner only."""
+    def write(self, name: str, content: str | bytes) -> Path:
+        """*content* as this phase's file *name*, for a person to open; readable by its owner only."""
         path = self.phase_folder / name
-        write_text(path, text, mode=0o600)
+        write_bytes(path, content.encode() if isinstance(content, str) else content, mode=0o600)
         return path
 
     def progress(self, entity: str, done: int, total: int | None = None) -> None:
