@@ -86,7 +86,7 @@ def test_a_page_is_whole_and_readable_by_everybody(demo: Demo, page: Page, name:
 def test_axe_would_find_a_fault(page: Page) -> None:
     """A picture without words and grey on grey are serious ones."""
     page.set_content(
-        '<html lang="en"><title>t</title><main><img src="data:,"><p style="color:#999;background:#aaa">x</p></main>'
+        '<html lang="en"><title>t</title><main><img src="data:,"><p style="color:#999;background:#aaa">grey on grey</p></main>'
     )
     found = {
         fault["id"] for fault in Axe().run(page)["violations"] if fault["impact"] in ("serious", "critical")
