@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, data_docs, gates, lineage, map_history, overview, runner, runs
+from crmbook import archive, config, data_docs, exclusion_file, gates, lineage, map_history, overview, runner, runs
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -82,9 +82,7 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     record = runs.Record(runs.root() / customer / run_id)
     phase = next(p.name for p in runs.PHASES if p.approval == what)
     if changed := _edited(record, phase):
-        raise UsageError(
-            f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
-        )
+        raise UsageError(f"{changed} changed since it was read; run the phase again, look, then approve")
     if what == "mapping":
         map_history.refuse_open(record)
     if not by.strip():
@@ -219,16 +217,19 @@ def _is_current(record: runs.Record, phase: str) -> bool:
     if state.get("status") != "passed" or _edited(record, phase):
         return False
     now = {key: digest for p in phases.values() for key, digest in p.get("outputs", {}).items()}
-    return all(now.get(key) == digest for key, digest in state["inputs"].items())
+    read = {key: digest for key, digest in state["inputs"].items() if key != exclusion_file.KEY}
+    return all(now.get(key) == digest for key, digest in read.items())
 
 
 def _edited(record: runs.Record, phase: str) -> str:
-    """The file of the phase that a person changed after the phase read it, if any."""
+    """The file that a person changed after the phase read it, if any."""
+    if phase == map_history.PHASE and exclusion_file.is_newer(record):
+        return exclusion_file.KEY
     known = record.phase(phase).get("outputs", {})
     for name in ("decisions.csv", "mapping.xlsx", "automations.csv"):
         path = record.folder / phase / name
         if f"{phase}/{name}" in known and path.exists() and runs.sha256(path) != known[f"{phase}/{name}"]:
-            return name
+            return f"{phase}/{name}"
     return ""
 
 

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import nbformat
 import polars as pl
 from markupsafe import Markup, escape
 
@@ -64,6 +63,8 @@ _WORDS: Final = (
 
 def write_notebook(notebook: Path, target: Path) -> None:
     """The executed *notebook* as one offline page at *target*; code stays visible, plain text only where nothing richer is."""
+    import nbformat
+
     content = nbformat.read(notebook, as_version=4)
     parts = [_rendered(cell) for cell in content.cells]
     title = next(

@@ -20,10 +20,11 @@ from crmbook import (
     history_checks,
     loading,
     normalizing,
-    plan_limits,
     probe,
     proposing,
+    quote_rules,
     readback,
+    scope_run,
     target,
     target_lock,
     workspace_read,
@@ -35,13 +36,11 @@ from crmbook.phases import (
     discovery,
     link_check,
     reconciliation,
-    scoping,
     spot_check,
     workspace,
 )
 from crmbook.phases import edition as editions
 from crmbook.runs import Run
-from crmbook.vendors import plans
 
 CHECKLIST = "checklist.csv"
 
@@ -55,26 +54,8 @@ plan = loading.plan
 carry_out = loading.carry_out
 flow = flows.flow
 lost_links = flows.lost_links
-
-
-def scope(run: Run) -> pl.DataFrame:
-    """`plan_check` and `estimate` of the customer's target plan, saved; returns the estimate."""
-    inventory, fields, billing, stages, agents, deals = run.frames(
-        "inventory", "fields", "billing", "source_stages", "agents", "source_deals"
-    )
-    plan = plans.plan(run.target.plan)
-    limits, edition = plan_limits.of(plan), editions.of(run.target.edition)
-    run.save(
-        "plan_check", scoping.plan_check(
-            fields, stages=stages, agents=agents, deals=deals, limits=limits, edition=edition
-        ),
-    )  # fmt: skip
-    quota = run.target.requests_per_hour or plan.requests_per_hour
-    estimate = scoping.estimate(
-        inventory, fields=fields, billing=billing, stages=stages, deals=deals, requests_per_hour=quota,
-        edition=edition,
-    )  # fmt: skip
-    return run.save("estimate", estimate)
+keep_rules = quote_rules.keep
+scope = scope_run.scope
 
 
 def discover(run: Run) -> None:
