@@ -24,6 +24,7 @@ from crmbook import (
     probe,
     proposing,
     readback,
+    readback_history,
     target,
     target_lock,
     workspace_read,
@@ -139,8 +140,9 @@ def measure(run: Run) -> pl.DataFrame:
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
     """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
-        found = readback.records(run, client)
-        history = history_checks.read_back(run, client)
+        noted = readback_history.Noted(client)
+        found = readback.records(run, noted)
+        history = history_checks.read_back(run, client, noted.places)
     run.save_all(**found, **history)
     return readback.by_entity({name: run.read(name) for name in found})
 
