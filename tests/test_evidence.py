@@ -204,13 +204,18 @@ def _edit_ledger(run: Path) -> None:
     ],
 )
 def test_what_was_done_to_the_archive_is_named(
-    copied: Path, spoil: Callable[[Path], None], named: str
+    copied: Path, tmp_path: Path, spoil: Callable[[Path], None], named: str
 ) -> None:
-    """Exit 2 and a line that begins with the file."""
+    """Exit 2 and a line that begins with the file, from crmbook, from the verifier alone, and of a zip of the same."""
     spoil(copied)
-    told = typed(copied, "verify")
-    assert told.code == 2
-    assert any(line.startswith(named) for line in told.out.splitlines()), told.out
+    zipped = tmp_path / "spoilt.zip"
+    files = {p.relative_to(copied).as_posix(): p for p in copied.rglob("*") if p.is_file()}
+    with zipped.open("wb") as stream:
+        verifier.write_zip(stream, {n: p.read_bytes() for n, p in files.items() if verifier.is_evidence(n)})
+    told, lone, packed = typed(copied, "verify"), alone(copied, tmp_path), alone(zipped, tmp_path)
+    assert (told.code, lone.code, packed.code) == (2, 2, 2)
+    for said in (told.out, lone.err, packed.err):
+        assert any(line.startswith(named) for line in said.splitlines()), said
 
 
 def _other_number(run: Path) -> None:

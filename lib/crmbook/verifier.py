@@ -125,7 +125,8 @@ def check(place: Path) -> list[str]:
             found.append(f"{place.name}: the archive's own framing was altered, its files were not")
     except Exception as problem:
         # whatever a spoilt zip or a forged manifest makes Python raise: it is no archive of ours
-        return [f"{place.name}: not an archive that was ever sealed ({type(problem).__name__}: {problem})"]
+        name = place.name if place.is_file() else MANIFEST
+        return [f"{name}: not of an archive that was ever sealed ({type(problem).__name__}: {problem})"]
     return found
 
 
