@@ -111,6 +111,8 @@ def test_the_same_fields_give_the_same_proposals() -> None:
         pytest.param(["country"], {"label": "Country", "kind": "text", "sign": "country", "sign_share": 0.9}, id="countries"),
         pytest.param([], {"label": "Billing country", "kind": "text", "sign": "country", "sign_share": 0.9}, id="another one's"),
         pytest.param([], {"label": "Web xyzzy", "kind": "url"}, id="half of it is not understood"),
+        pytest.param(["city"], {"label": "xyz_city", "kind": "text"}, id="a system's prefix"),
+        pytest.param([], {"label": "city_xyz", "kind": "text"}, id="which stands before a name"),
     ],
 )  # fmt: skip
 def test_only_what_name_and_values_say_is_filled_in(expected: list[str], evidence: dict[str, object]) -> None:
@@ -191,3 +193,20 @@ def test_an_owner_of_another_e_mail_is_only_suggested() -> None:
     assert made.rows() == [
         ("1", 1, "ANN@a.example", 1.0), ("2", 1, "bea@old.example", 0.9), ("2", 2, "bea@new.example", 0.8),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        ("Miasto dostawy", "delivery"), ("Rechnungsstadt", "billing"), ("ville de naissance", "birth"),
+        ("ciudad del cónyuge", "other person"), ("previous city", "previous"), ("druhé město", "second"),
+        ("бажане місто", "desired"), ("cidade do evento", "thing"),
+    ],
+)  # fmt: skip
+def test_a_word_that_makes_it_another_field_is_named_in_the_reason(label: str, meant: str) -> None:
+    """A city of something else is not filled in, and the analyst reads why."""
+    evidence = proposal_targets.Evidence("contact", label, "text")
+    city = next(c for c in proposal_targets.candidates(evidence) if c.target == "city")
+
+    assert proposal_targets.prefilled(evidence) == []
+    assert meant in city.why

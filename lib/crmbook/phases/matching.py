@@ -13,8 +13,8 @@ import polars as pl
 
 from crmbook import clean
 from crmbook.phases import kinds
+from crmbook.phases.lexicon import fold
 from crmbook.phases.proposal_targets import Candidate, Evidence, candidates, in_words, prefilled
-from crmbook.phases.proposal_words import fold
 from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS, PLACES, STRUCTURAL, Place
 
 Field = dict[str, Any]
