@@ -13,11 +13,12 @@ DECLARED = attributes(
     ("contact", "rola", "Rola w firmie", "string"),
     ("contact", "vorname", "Vorname", "string"),
     ("contact", "klub", "Klub lojalnościowy", "fixed"),
+    ("contact", "dostawa", "Miasto dostawy", "string"),
     ("company", "seats_size", "Fleet size", "integer"),
 )
 PEOPLE: list[dict[str, object]] = [
     {"source_id": str(n), "name": f"Ann {n}", "p_stanowisko_pracy": f"Secret{n}", "p_rola": f"Hidden{n}" if n else None,
-     "p_vorname": f"Private{n}", "p_klub": '["Gold"]' if n % 2 else '["Silver"]'}
+     "p_vorname": f"Private{n}", "p_dostawa": f"Masked{n % 2}", "p_klub": '["Gold"]' if n % 2 else '["Silver"]'}
     for n in range(6)
 ]  # fmt: skip
 FIELDS = discovery.fields(
@@ -62,6 +63,14 @@ def test_what_structure_fills_is_never_given_to_a_property() -> None:
 
     assert _rows(made, "p_vorname") == [(1, "cf_vorname", True), (2, "first_name", False)]
     assert "structure fills that field" in made.filter(rank=2, source_field="p_vorname")["reason"].item()
+
+
+def test_a_near_miss_says_why_it_is_none() -> None:
+    """The city of a delivery stays a field of its own, as sure as any, and the reason names the word."""
+    row = MAPPING.filter(pl.col("source_field") == "p_dostawa").row(0, named=True)
+
+    assert ("cf_miasto_dostawy", 0.9) == (row["target_field"], row["confidence"])
+    assert row["reason"].endswith("; not city, because of dostawy (delivery)")
 
 
 def test_a_name_half_understood_is_a_suggestion() -> None:

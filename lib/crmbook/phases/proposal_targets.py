@@ -75,12 +75,13 @@ class Target:
 
 
 class Candidate(NamedTuple):
-    """A target with its confidence (0-1); `why` is the evidence in words."""
+    """A target with its confidence (0-1); `why` is the evidence in words, `against` the part of the name against it."""
 
     target: str
     confidence: float
     rule: str
     why: str
+    against: str = ""
 
 
 @cache
@@ -131,33 +132,33 @@ def fits(evidence: Evidence, candidate: Candidate) -> bool:
 
 
 def _candidate(evidence: Evidence, words: tuple[Word, ...], target: Target) -> Candidate:
-    by_name, told = _named(words, target)
+    by_name, pattern = _named(words, target)
     spelled = _BY_SPELLING * alike(evidence.label, target.name, least=_LOOKS_ALIKE)
     suits, said = _suits(evidence, target)
+    against = _against(words, target.allowed | set(pattern), target.denied) if pattern else ""
+    told = f"its name says {_listed(pattern)}" + (f", but also {against}" if against else "")
     if by_name < spelled:
-        by_name, told = spelled, "the names look alike"
+        by_name, told, against = spelled, "the names look alike", ""
     confidence = round(min(by_name * suits, 0.99), 2)
-    return Candidate(target.name, confidence, target.rule, f"{told}; {said}")
+    return Candidate(target.name, confidence, target.rule, f"{told}; {said}", against)
 
 
-def _named(words: tuple[Word, ...], target: Target) -> tuple[float, str]:
-    """How sure the words are that they name *target*, which meanings they were taken for and what speaks against."""
-    best, told = 0.0, ""
+def _named(words: tuple[Word, ...], target: Target) -> tuple[float, tuple[str, ...]]:
+    """How sure the words are that they name *target*, and which meanings they were taken for."""
+    best: tuple[float, tuple[str, ...]] = 0.0, ()
     for pattern, weight in target.patterns.items():
-        allowed = target.allowed | set(pattern)
-        score = weight * _matched(words, pattern, allowed)
+        score = weight * _matched(words, pattern, target.allowed | set(pattern))
         if target.denied & meanings_of(words):
             score *= _CONTRADICTED
-        if score > best:
-            best, told = score, f"its name says {_listed(pattern)}{_but(words, allowed, target.denied)}"
-    return best, told
+        if score > best[0]:
+            best = score, pattern
+    return best
 
 
-def _but(words: tuple[Word, ...], allowed: frozenset[str], denied: frozenset[str]) -> str:
+def _against(words: tuple[Word, ...], allowed: frozenset[str], denied: frozenset[str]) -> str:
     """The words of a name that say something else, and what."""
     others = [w for w in words if not w.meanings & allowed or w.meanings & denied]
-    meant = [f"{w.text} ({_listed(sorted(w.meanings)) or 'nobody knows the word'})" for w in others]
-    return f", but also {', '.join(meant)}" if meant else ""
+    return ", ".join(f"{w.text} ({_listed(sorted(w.meanings)) or 'nobody knows the word'})" for w in others)
 
 
 def _listed(meanings: Sequence[str]) -> str:
