@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import archive, recount, runs, verifier
+from crmbook import archive, drafts, recount, runs, verifier
 from crmbook.errors import UpstreamError, UsageError
 
 Say = Callable[[str], None]
@@ -100,6 +100,7 @@ def purge(customer: str, run_id: str, say: Say, *, yes: bool = False) -> dict[st
     for copy in record.folder.parent.glob(f"{customer}-{run_id}-with-data.zip"):
         copy.unlink()
         names.append(copy.name)
+    names += drafts.remove(record.folder.parent, run_id)
     head = archive.seal(record, {"event": "purge", "at": runs.now(), "removed": len(names)})
     say(f"{len(names)} files with personal data deleted, the ledger keeps ids, hashes and outcomes")
     say("no longer possible: rollback of this run, recomputing its numbers, opening its tables in the lab")
