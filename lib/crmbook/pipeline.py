@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, lineage, map_history, report, runner, runs
+from crmbook import archive, config, gates, lineage, map_history, report, runner, runs, store
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -290,6 +290,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         finally:
             archive.seal_phase(record, phase)
             archive.seal(record)
+            store.keep(content["customer"])
     say(f"{phase} passed")
     for line in map_history.read_from(record) if phase == map_history.PHASE else []:
         say(line)
