@@ -3,11 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,55 +14,6 @@ import batch_case as case
 from conftest import Finished, crmbook
 
 KEYS = ["struck", "wrong"]
-
-
-@contextmanager
-def process(*command: str, env: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as stream:
-        started = subprocess.Popen(
-            [sys.executable, "-m", *command], env={**os.environ, **env}, stdout=stream, stderr=stream
-        )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-
-
-@contextmanager
-def cluster(folder: Path, env: Mapping[str, str], workers: int) -> Iterator[str]:
-    """The address of a scheduler with so many workers; they, and nobody else, have *env*."""
-    file = folder / "scheduler.json"
-    with ExitStack() as stack:
-        scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        stack.enter_context(
-            process(*scheduler, "--scheduler-file", str(file), env={}, log=folder / "scheduler.log")
-        )
-        deadline = time.monotonic() + case.PATIENCE_S
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        address: str = json.loads(file.read_text(encoding="utf-8"))["address"]
-        for number in range(workers):
-            worker = (
-                "distributed.cli.dask_worker",
-                address,
-                "--nworkers",
-                "1",
-                "--nthreads",
-                "1",
-                "--no-nanny",
-            )
-            log = folder / f"worker-{number}.log"
-            stack.enter_context(process(*worker, "--no-dashboard", env=env, log=log))
-        _wait_for(address, workers)
-        yield address
-
-
-def _wait_for(address: str, workers: int) -> None:
-    from distributed import Client
-
-    with Client(address, set_as_default=False, timeout=120) as client:
-        client.wait_for_workers(workers, timeout=case.PATIENCE_S)
 
 
 @dataclass
@@ -86,12 +33,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     runs.mkdir()
     with case.opened(KEYS, runs) as customers:
         tokens = case.tokens(customers) | {customers["wrong"].variable("usercom"): "0" * 64}
-        with cluster(folder, tokens | {"CRMBOOK_RUNS": str(runs)}, 2) as address:
+        with case.cluster(folder, tokens | {"CRMBOOK_RUNS": str(runs)}, 2) as address:
             customers["struck"].box.admin("POST", "/faults", [case.SLOW])
             started = case.Batch(KEYS, runs, {}, "--scheduler", address)
             pid = started.pid("struck")
-            worker = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            os.kill(worker, signal.SIGKILL)
+            os.kill(case.parent(pid), signal.SIGKILL)
             customers["struck"].box.admin("DELETE", "/faults")
             finished = started.ended()
             heard = "".join(p.read_text(encoding="utf-8") for p in folder.glob("*.log"))
@@ -140,7 +86,7 @@ def test_a_scheduler_that_is_not_there_or_has_no_worker_is_one_line(tmp_path: Pa
         silent = crmbook(*batch, "tcp://127.0.0.1:9", runs=tmp_path)
         assert silent.code == 2
         assert "no scheduler answers there" in silent.err
-        with cluster(tmp_path, {}, 0) as address:
+        with case.cluster(tmp_path, {}, 0) as address:
             idle = crmbook(*batch, address, runs=tmp_path)
         assert idle.code == 2
         assert "it has no worker; crmbook worker tells how to start one" in idle.err
