@@ -26,6 +26,7 @@ from crmbook import (
     progress,
     runner,
     runs,
+    store,
 )
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
@@ -308,6 +309,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         finally:
             archive.seal_phase(record, phase)
             archive.seal(record)
+            store.keep(content["customer"])
     say(f"{phase} passed")
     for line in map_history.read_from(record) if phase == map_history.PHASE else []:
         say(line)
