@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 from crmbook import (
     archive,
     config,
+    data_docs,
     exclusion_file,
     gates,
     lineage,
     map_history,
+    overview,
     progress,
-    report,
     runner,
     runs,
 )
@@ -64,26 +65,24 @@ def run(
     runs.refuse_rolled_back(record)
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
+    tried: list[str] = []
     try:
         with ExitStack() as stack:
             for phase in names:
                 _check_before(record, settled, phase, by if approve_all else "")
                 if not (only or first) and _is_current(record, phase):
                     continue
-                if not done:
-                    stack.enter_context(_warm_gates())
+                if not tried:
+                    stack.enter_context(_warm_gates(record))
+                tried.append(phase)
                 _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
         record.change(approve_all="")
-        front = (
-            report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
-            if done
-            else None
-        )
-        if done:
+        front = overview.refresh(record) if tried else None
+        if tried:
             archive.seal(record)
     page = front or record.folder / "index.html"
     say(f"report: {page}" if page.exists() else f"run {record.folder.name}: nothing to do")
@@ -101,6 +100,7 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
+    overview.refresh(record)
     archive.seal(record)
     env = record.get()["env"]
     say(f"{what} {approval['hash'][:12]} approved by {approval['by']}")
@@ -337,9 +337,13 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
 
 
 @contextmanager
-def _warm_gates() -> Iterator[None]:
+def _warm_gates(record: runs.Record) -> Iterator[None]:
+    """Great Expectations warm for the phases of one start; at its end, however it ends, it documents the gates."""
     with gates.Server() as server, environment(server.environment):
-        yield
+        try:
+            yield
+        finally:
+            data_docs.build(record)
 
 
 @contextmanager
