@@ -1,6 +1,5 @@
 """JupyterLab as `crmbook lab` starts it, for the browser tests: on a free port, with settings of its own."""
 
-import json
 import os
 import re
 import socket
@@ -11,15 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_THEMES = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-
 
 @contextmanager
 def lab(customers: Path, customer: str, settings: Path, *options: str) -> Iterator[str]:
-    """The address it prints, token included, while the server runs; light or dark as the browser asks."""
-    themes = settings / "user-settings" / _THEMES
-    themes.parent.mkdir(parents=True)
-    themes.write_text(json.dumps({"adaptive-theme": True}), encoding="utf-8")
+    """The address it prints, token included, while the server runs."""
     port = _free_port()
     environment = {
         **os.environ, "CRMBOOK_RUNS": str(customers), "JUPYTER_CONFIG_DIR": str(settings),
