@@ -145,6 +145,7 @@ def test_the_bar_shows_phase_entity_quota_and_time_of_day(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """A new entity begins a new bar; a pause is named; without a terminal there is no bar."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
     with pipeline.bar("05_load") as nothing:
         assert nothing is None
     terminal = Terminal()

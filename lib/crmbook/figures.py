@@ -1,9 +1,9 @@
 """How a notebook shows a table or a figure: readable in Jupyter, in the archived HTML and in a terminal.
 
-`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked; in the
-lab a table that sorts and filters. The vocabulary of
-figures is small: `bars`, `stacked`, `flow` from records to found, `timeline`, `heat` of how full fields are, `links`
-and what they lose. A figure is one display in three forms (see `charts`), and the same data gives the same bytes.
+`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked; in the lab a table
+that sorts and filters. The vocabulary of figures is small: `bars`, `stacked`, `flow` from records to found, `timeline`,
+`heat` of how full fields are, `links` and what they lose. A figure is one display in three forms (see `charts`), and the
+same data gives the same bytes.
 """
 
 import html

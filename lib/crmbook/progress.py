@@ -73,7 +73,7 @@ class Pace:
 
 def is_live(state: State, now: float) -> bool:
     """Whether somebody still works on it: told a moment ago, or waiting for a time that has not passed long ago."""
-    return now - max(state["at"], state.get("waits_until") or 0.0) < _FRESH_S
+    return bool(now - max(state["at"], state.get("waits_until") or 0.0) < _FRESH_S)
 
 
 def line(state: State) -> str:
