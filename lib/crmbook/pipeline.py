@@ -23,8 +23,10 @@ from crmbook import (
     lineage,
     map_history,
     overview,
+    progress,
     runner,
     runs,
+    store,
 )
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
@@ -307,6 +309,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         finally:
             archive.seal_phase(record, phase)
             archive.seal(record)
+            store.keep(content["customer"])
     say(f"{phase} passed")
     for line in map_history.read_from(record) if phase == map_history.PHASE else []:
         say(line)
@@ -314,7 +317,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
 
 @contextmanager
 def bar(phase: str) -> Iterator[runner.Watch | None]:
-    """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
+    """On a terminal phase, entity, done of total, speed, quota left and the time of day it ends; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -329,7 +332,14 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
                 bar.reset(total=news["total"])
                 bar.set_description(f"{phase} {news['entity']}")
             bar.total = news["total"]
+            told = (
+                progress.line(news)
+                if news.get("waits_until")
+                else ", ".join(progress.remarks(news, rate=False))
+            )
+            bar.set_postfix_str(told, refresh=False)
             bar.update(news["done"] - bar.n)
+            bar.refresh()
 
         yield watch
 

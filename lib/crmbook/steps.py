@@ -24,6 +24,7 @@ from crmbook import (
     proposing,
     quote_rules,
     readback,
+    readback_history,
     scope_run,
     spot_sheet,
     target,
@@ -124,8 +125,9 @@ def measure(run: Run) -> pl.DataFrame:
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
     """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
-        found = readback.records(run, client)
-        history = history_checks.read_back(run, client)
+        noted = readback_history.Noted(client)
+        found = readback.records(run, noted)
+        history = history_checks.read_back(run, client, noted.places)
     run.save_all(**found, **history, reassigned=_reassigned(run))
     return readback.by_entity({name: run.read(name) for name in found})
 
