@@ -68,7 +68,7 @@ def opened(demo: Demo, browser: Browser, tmp_path_factory: pytest.TempPathFactor
         page.on("request", lambda asked: made.faults.append(asked.url) if not _is_local(asked.url) else None)
         page.goto(address)
         page.get_by_role("heading", name="Explore · Billing tiers").wait_for(timeout=SLOW_MS)
-        page.get_by_text("| Idle").first.wait_for(timeout=SLOW_MS)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=SLOW_MS)
         _command(page, "Run All Cells")
         page.locator('li[data-figure="contacts"] b').wait_for(timeout=SLOW_MS)
         page.get_by_role("button", name="Leave these contacts out").wait_for(timeout=SLOW_MS)
