@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import archive, recount, runs, verifier
+from crmbook import archive, drafts, recount, runs, verifier
 from crmbook.errors import UpstreamError, UsageError
 
 Say = Callable[[str], None]
@@ -108,6 +108,7 @@ def purge(customer: str, run_id: str, say: Say, *, yes: bool = False) -> dict[st
     for copy in record.folder.parent.glob(f"{customer}-{run_id}-with-data.zip"):
         copy.unlink()
         names.append(copy.name)
+    names += drafts.remove(record.folder.parent, run_id)
     lost = _no_longer(names)
     head = archive.seal(
         record,

@@ -71,12 +71,12 @@ def check(run: runs.Run) -> pl.DataFrame:
         GateFailed: a critical check failed; names the checks and where to read about them.
     """
     is_delta = bool(run.record.get().get("delta"))
-    checks = [
-        outcome
-        for table, suite in suites(run.phase).items()
-        for outcome in validate(run.path_of(table), suite, table)
-        if not (is_delta and outcome.id in _whole_only(suite))
-    ]
+    listed = suites(run.phase)
+    checks: list[Check] = []
+    for number, (table, suite) in enumerate(listed.items(), 1):
+        told = validate(run.path_of(table), suite, table)
+        checks += [one for one in told if not (is_delta and one.id in _whole_only(suite))]
+        run.progress("checks by table", number, len(listed))
     failed = stopping(checks)
     runs.write_json(
         run.phase_folder / "gate.json",

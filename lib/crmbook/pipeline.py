@@ -13,7 +13,19 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, data_docs, exclusion_file, gates, lineage, map_history, overview, runner, runs
+from crmbook import (
+    archive,
+    config,
+    data_docs,
+    exclusion_file,
+    gates,
+    lineage,
+    map_history,
+    overview,
+    progress,
+    runner,
+    runs,
+)
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -297,7 +309,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
 
 @contextmanager
 def bar(phase: str) -> Iterator[runner.Watch | None]:
-    """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
+    """On a terminal phase, entity, done of total, speed, quota left and the time of day it ends; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -312,7 +324,14 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
                 bar.reset(total=news["total"])
                 bar.set_description(f"{phase} {news['entity']}")
             bar.total = news["total"]
+            told = (
+                progress.line(news)
+                if news.get("waits_until")
+                else ", ".join(progress.remarks(news, rate=False))
+            )
+            bar.set_postfix_str(told, refresh=False)
             bar.update(news["done"] - bar.n)
+            bar.refresh()
 
         yield watch
 

@@ -93,7 +93,9 @@ class _Known:
 
     def spoken_in(self, languages: frozenset[str]) -> Word:
         """The word with what it means in *languages*, with all it may mean where there are none."""
-        there = {m for m, spoken in self.senses.items() if not languages or spoken & (languages | _EVERYBODYS)}
+        there = {
+            m for m, spoken in self.senses.items() if not languages or spoken & (languages | _EVERYBODYS)
+        }
         return Word(self.text, frozenset(there or self.senses), self.certainty)
 
 
@@ -153,8 +155,12 @@ def _read(name: str) -> dict[str, Any]:
 
 @cache
 def _lexicon(section: str) -> _Lexicon:
-    lexicon = _Lexicon(fillers=frozenset(fold(word) for word in _read("words.toml")["fillers"]["words"].split()))
-    by_meaning = _vocabulary() if section == "words" else {m: {"any": w} for m, w in content()[section].items()}
+    lexicon = _Lexicon(
+        fillers=frozenset(fold(word) for word in _read("words.toml")["fillers"]["words"].split())
+    )
+    by_meaning = (
+        _vocabulary() if section == "words" else {m: {"any": w} for m, w in content()[section].items()}
+    )
     for meaning, by_language in by_meaning.items():
         for language, words in by_language.items():
             for word in words.split():
@@ -240,7 +246,8 @@ def _compound(lexicon: _Lexicon, token: str) -> list[_Known]:
         found = [
             (ways[start][0] + 1, ways[start][1] + part)
             for start in range(end)
-            if start in ways and (part := _part(lexicon, token[start:end], is_last=end == len(token))) is not None
+            if start in ways
+            and (part := _part(lexicon, token[start:end], is_last=end == len(token))) is not None
         ]
         if found:
             ways[end] = min(found, key=lambda way: way[0])
@@ -256,7 +263,11 @@ def _part(lexicon: _Lexicon, text: str, *, is_last: bool) -> list[_Known] | None
         return None
     for link in _LINKS[: 1 if is_last else None]:
         stem = text.removesuffix(link)
-        if text.endswith(link) and len(stem) >= min(len(text), _SHORTEST_PART) and (found := lexicon.known(stem)):
+        if (
+            text.endswith(link)
+            and len(stem) >= min(len(text), _SHORTEST_PART)
+            and (found := lexicon.known(stem))
+        ):
             return [_Known(stem, found)]
     return [] if text in lexicon.fillers and len(text) > _SHORTEST_PART else None
 
