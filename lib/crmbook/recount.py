@@ -36,11 +36,13 @@ class Recounted(Run):
             self.findings.append(f"{self.phase}/data/{table}.parquet: {_difference(stored, shaped)}")
         return stored
 
-    def write(self, name: str, text: str) -> Path:
+    def write(self, name: str, content: str | bytes) -> Path:
         path = self.phase_folder / name
-        stored = path.read_text(encoding="utf-8")
-        if stored != text:
-            self.findings.append(f"{self.phase}/{name}: {_first_word(stored, text)}")
+        stored = path.read_bytes()
+        if isinstance(content, str) and stored != content.encode():
+            self.findings.append(f"{self.phase}/{name}: {_first_word(stored.decode(), content)}")
+        elif isinstance(content, bytes) and stored != content:
+            self.findings.append(f"{self.phase}/{name}: its cells are not those its tables give")
         return path
 
     def offer(self, what: str, digest: str, summary: str) -> None:
