@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
 
-from crmbook import batch_dask, config, runs, store, target, telling
+from crmbook import batch_dask, config, overview, runs, store, target, telling
 from crmbook.batch_worker import Crew, Job, Outcome
 from crmbook.errors import CrmbookError, UsageError
 
@@ -49,9 +49,13 @@ def run(
     )
     found = [*wrong, *done]
     outcomes = sorted(found, key=lambda outcome: names.index(outcome.customer))
-    for line in _table(outcomes):
+    page = overview.write_all(
+        {o.customer: {"exit code": str(o.exit_code), "last batch": _state(o)} for o in outcomes}
+    )
+    for line in (*_table(outcomes), f"all customers: {page}"):
         say(line)
-    return {"env": env, "exit_code": exit_code(outcomes), "customers": [asdict(o) for o in outcomes]}
+    rows = [asdict(outcome) for outcome in outcomes]
+    return {"env": env, "exit_code": exit_code(outcomes), "customers": rows, "report": str(page)}
 
 
 def worker(customers: Sequence[str], scheduler: str, say: Say) -> dict[str, Any]:

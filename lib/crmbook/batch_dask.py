@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Say = Callable[[str], None]
-_ANSWER_S: Final = 10
+_ANSWER_S: Final = 30
 _LOOK_S: Final = 0.5
 
 

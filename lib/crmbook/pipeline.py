@@ -13,7 +13,19 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, lineage, map_history, report, runner, runs, store
+from crmbook import (
+    archive,
+    config,
+    data_docs,
+    exclusion_file,
+    gates,
+    lineage,
+    map_history,
+    overview,
+    runner,
+    runs,
+    store,
+)
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -53,26 +65,24 @@ def run(
     runs.refuse_rolled_back(record)
     record.change(approve_all=by if approve_all else "")
     done: list[str] = []
+    tried: list[str] = []
     try:
         with ExitStack() as stack:
             for phase in names:
                 _check_before(record, settled, phase, by if approve_all else "")
                 if not (only or first) and _is_current(record, phase):
                     continue
-                if not done:
-                    stack.enter_context(_warm_gates())
+                if not tried:
+                    stack.enter_context(_warm_gates(record))
+                tried.append(phase)
                 _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
         record.change(approve_all="")
-        front = (
-            report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
-            if done
-            else None
-        )
-        if done:
+        front = overview.refresh(record) if tried else None
+        if tried:
             archive.seal(record)
     page = front or record.folder / "index.html"
     say(f"report: {page}" if page.exists() else f"run {record.folder.name}: nothing to do")
@@ -84,14 +94,13 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     record = runs.Record(runs.root() / customer / run_id)
     phase = next(p.name for p in runs.PHASES if p.approval == what)
     if changed := _edited(record, phase):
-        raise UsageError(
-            f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
-        )
+        raise UsageError(f"{changed} changed since it was read; run the phase again, look, then approve")
     if what == "mapping":
         map_history.refuse_open(record)
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
+    overview.refresh(record)
     archive.seal(record)
     env = record.get()["env"]
     say(f"{what} {approval['hash'][:12]} approved by {approval['by']}")
@@ -220,16 +229,19 @@ def _is_current(record: runs.Record, phase: str) -> bool:
     if state.get("status") != "passed" or _edited(record, phase):
         return False
     now = {key: digest for p in phases.values() for key, digest in p.get("outputs", {}).items()}
-    return all(now.get(key) == digest for key, digest in state["inputs"].items())
+    read = {key: digest for key, digest in state["inputs"].items() if key != exclusion_file.KEY}
+    return all(now.get(key) == digest for key, digest in read.items())
 
 
 def _edited(record: runs.Record, phase: str) -> str:
-    """The file of the phase that a person changed after the phase read it, if any."""
+    """The file that a person changed after the phase read it, if any."""
+    if phase == map_history.PHASE and exclusion_file.is_newer(record):
+        return exclusion_file.KEY
     known = record.phase(phase).get("outputs", {})
     for name in ("decisions.csv", "mapping.xlsx", "automations.csv"):
         path = record.folder / phase / name
         if f"{phase}/{name}" in known and path.exists() and runs.sha256(path) != known[f"{phase}/{name}"]:
-            return name
+            return f"{phase}/{name}"
     return ""
 
 
@@ -319,9 +331,13 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
 
 
 @contextmanager
-def _warm_gates() -> Iterator[None]:
+def _warm_gates(record: runs.Record) -> Iterator[None]:
+    """Great Expectations warm for the phases of one start; at its end, however it ends, it documents the gates."""
     with gates.Server() as server, environment(server.environment):
-        yield
+        try:
+            yield
+        finally:
+            data_docs.build(record)
 
 
 @contextmanager

@@ -36,6 +36,13 @@ class Recounted(Run):
             self.findings.append(f"{self.phase}/data/{table}.parquet: {_difference(stored, shaped)}")
         return stored
 
+    def write(self, name: str, text: str) -> Path:
+        path = self.phase_folder / name
+        stored = path.read_text(encoding="utf-8")
+        if stored != text:
+            self.findings.append(f"{self.phase}/{name}: {_first_word(stored, text)}")
+        return path
+
     def offer(self, what: str, digest: str, summary: str) -> None:
         offered = self.record.get()["offers"].get(what, {})
         if offered.get("hash") != digest:

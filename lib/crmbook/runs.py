@@ -333,6 +333,12 @@ class Run:
         for name, frame in frames.items():
             self.save(name, frame)
 
+    def write(self, name: str, text: str) -> Path:
+        """*text* as this phase's file *name*, for a person to open; readable by its owner only."""
+        path = self.phase_folder / name
+        write_text(path, text, mode=0o600)
+        return path
+
     def progress(self, entity: str, done: int, total: int | None = None) -> None:
         """Where the phase stands, for whoever watches from another process; at most five times a second."""
         moment = time.monotonic()

@@ -15,15 +15,16 @@ from crmbook import (
     delta_check,
     earlier,
     field_creation,
-    figures,
+    flows,
     handing_over,
     history_checks,
     loading,
     normalizing,
-    plan_limits,
     probe,
     proposing,
+    quote_rules,
     readback,
+    scope_run,
     target,
     target_lock,
     workspace_read,
@@ -35,13 +36,11 @@ from crmbook.phases import (
     discovery,
     link_check,
     reconciliation,
-    scoping,
     spot_check,
     workspace,
 )
 from crmbook.phases import edition as editions
 from crmbook.runs import Run
-from crmbook.vendors import plans
 
 CHECKLIST = "checklist.csv"
 
@@ -53,26 +52,10 @@ open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out
-
-
-def scope(run: Run) -> pl.DataFrame:
-    """`plan_check` and `estimate` of the customer's target plan, saved; returns the estimate."""
-    inventory, fields, billing, stages, agents, deals = run.frames(
-        "inventory", "fields", "billing", "source_stages", "agents", "source_deals"
-    )
-    plan = plans.plan(run.target.plan)
-    limits, edition = plan_limits.of(plan), editions.of(run.target.edition)
-    run.save(
-        "plan_check", scoping.plan_check(
-            fields, stages=stages, agents=agents, deals=deals, limits=limits, edition=edition
-        ),
-    )  # fmt: skip
-    quota = run.target.requests_per_hour or plan.requests_per_hour
-    estimate = scoping.estimate(
-        inventory, fields=fields, billing=billing, stages=stages, deals=deals, requests_per_hour=quota,
-        edition=edition,
-    )  # fmt: skip
-    return run.save("estimate", estimate)
+flow = flows.flow
+lost_links = flows.lost_links
+keep_rules = quote_rules.keep
+scope = scope_run.scope
 
 
 def discover(run: Run) -> None:
@@ -190,6 +173,7 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         spot_check=_sheet(run, read, classes, links, compared.differences),
     )
     history_checks.reconcile(run, ids, kept)
+    flows.follow(run)
     kept.save()
 
 
@@ -274,16 +258,3 @@ def hand_over(run: Run) -> None:
 def cutover(run: Run) -> None:
     """Whether the customer may switch over, as a sentence."""
     print(cutting_over.of(run).sentence)
-
-
-def flow(run: Run) -> None:
-    """The picture of the whole move: per entity what was loaded, merged, left out, and lost."""
-    balance = run.read("class_balance").with_columns(left_out=pl.col("excluded") + pl.col("rejected"))
-    parts = {
-        "loaded": "kept",
-        "merged": "changed",
-        "left_out": "neutral",
-        "missing": "lost",
-        "duplicated": "lost",
-    }
-    figures.stacked(balance, "entity", parts, title="From the source to the target, in records")

@@ -32,8 +32,8 @@ _NOT_PLAIN: Final = frozenset({"choice", "choices", "json", "empty"})
 # Meanings that make a field another one than its other words say.
 _CONTRARY: Final = frozenset(
     {
-        "other_person", "delivery", "billing", "previous", "desired", "thing", "check", "second", "tax", "other_date",
-        "seats", "fax", "division",
+        "other_person", "contact_person", "delivery", "billing", "previous", "desired", "birth", "thing", "check",
+        "second", "middle_name", "tax", "other_date", "seats", "fax", "division",
     }
 )  # fmt: skip
 
@@ -154,7 +154,7 @@ def _matched(words: tuple[Word, ...], pattern: tuple[str, ...], allowed: frozens
 
 def _beside(word: Word, allowed: frozenset[str]) -> float:
     if word.meanings & allowed:
-        return 1.0
+        return word.certainty
     if word.meanings & _CONTRARY:
         return _CONTRADICTED
     if word.meanings:

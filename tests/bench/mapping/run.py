@@ -35,6 +35,11 @@ def main() -> None:
         some = [p for p in everything if split in ("", p.split)]
         found = evaluation.figures(some, evaluation.proposed, proposal_targets.CONFIDENCE)
         line(f"crmbook, {split or 'all'}", found, proposal_targets.CONFIDENCE)
+    for split in ("dev", "test", ""):
+        found = evaluation.figures(
+            evaluation.pairs(split, evaluation.FRESH), evaluation.proposed, proposal_targets.CONFIDENCE
+        )
+        line(f"crmbook, fresh {split or 'all'}", found, proposal_targets.CONFIDENCE)
     english = [p for p in everything if p.language == "en"]
     found = evaluation.figures(english, evaluation.proposed, proposal_targets.CONFIDENCE)
     line("crmbook, English only", found, proposal_targets.CONFIDENCE)
