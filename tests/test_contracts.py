@@ -20,6 +20,7 @@ SHELL = {
     "runner",
     "desk",
     "demo",
+    "lab",
     "rollback",
     "batch",
     "batch_dask",

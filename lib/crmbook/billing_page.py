@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook.figures import COLOURS
+from crmbook.charts import COLOURS
 
 ROWS: Final = 24
 NOTE: Final = (

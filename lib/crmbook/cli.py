@@ -268,12 +268,13 @@ def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, 
 @click.argument("customer", required=False)
 @click.option("--port", default=8888, show_default=True)
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
-def lab(customer: str | None, port: int, no_browser: bool) -> None:
+@click.option("--reveal", is_flag=True, help="A copy of its own that shows names and addresses, and says so.")
+def lab(customer: str | None, port: int, no_browser: bool, reveal: bool) -> None:
     """Open JupyterLab on working copies, never on the templates."""
-    from crmbook import desk
+    from crmbook import lab as laboratory
 
     try:
-        desk.lab(customer, port=port, opens_browser=not no_browser)
+        laboratory.open(customer, port=port, opens_browser=not no_browser, reveals=reveal)
     except CrmbookError as stop:
         sys.exit(_tell(telling.told(stop), as_json=False))
 

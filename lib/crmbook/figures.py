@@ -1,8 +1,9 @@
 """How a notebook shows a table or a figure: readable in Jupyter, in the archived HTML and in a terminal.
 
-`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked. The vocabulary of
-figures is small: `bars`, `stacked`, `flow` from records to found, `timeline`, `heat` of how full fields are, `links`
-and what they lose. A figure is one display in three forms (see `charts`), and the same data gives the same bytes.
+`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked; in the lab a table
+that sorts and filters. The vocabulary of figures is small: `bars`, `stacked`, `flow` from records to found, `timeline`,
+`heat` of how full fields are, `links` and what they lose. A figure is one display in three forms (see `charts`), and the
+same data gives the same bytes.
 """
 
 import html
@@ -11,7 +12,7 @@ from typing import Final
 import polars as pl
 from IPython.display import display
 
-from crmbook import charts, charts_flow, charts_time, tables
+from crmbook import charts, charts_flow, charts_time, lab_tables, tables
 from crmbook.charts import Chart, Series, text
 
 ROWS: Final = 20
@@ -22,6 +23,12 @@ MASK: Final = "•••"
 def show(frame: pl.DataFrame, table: str = "", *, reveal: bool = False, rows: int = ROWS) -> None:
     """*frame* on the page; *table* names the contract that says which of its columns are personal."""
     contract = tables.of(table) if table else None
+    if lab_tables.is_on():
+        personal = [] if reveal or contract is None else [c for c in frame.columns if contract.is_personal(c)]
+        lab_tables.show(
+            frame.with_columns(pl.when(pl.col(c).is_not_null()).then(pl.lit(MASK)).alias(c) for c in personal)
+        )
+        return
     columns = frame.columns[:COLUMNS]
     head = frame.select(columns).head(rows)
     hidden = set() if reveal or contract is None else {c for c in columns if contract.is_personal(c)}

@@ -59,6 +59,7 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     made = frame.with_columns(
         cs.datetime().dt.strftime("%Y-%m-%d"),
         (cs.categorical() | cs.enum()).cast(pl.String),
+        cs.list().cast(pl.List(pl.String)).list.join(", "),
         cs.boolean().replace_strict({True: "yes", False: "no"}, return_dtype=pl.String),
     )
     return made.rename({c: c.replace("_", " ") for c in frame.columns})

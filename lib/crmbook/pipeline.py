@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,11 +17,13 @@ from crmbook import (
     archive,
     config,
     data_docs,
+    drift_check,
     exclusion_file,
     gates,
     lineage,
     map_history,
     overview,
+    progress,
     runner,
     runs,
     store,
@@ -63,7 +65,9 @@ def run(
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(settled, env, run_id, sample, is_delta=delta)
     runs.refuse_rolled_back(record)
+    drift_check.restore(record)
     record.change(approve_all=by if approve_all else "")
+    is_check = only == drift_check.PHASE and drift_check.is_signed(record) and _is_current(record, only)
     done: list[str] = []
     tried: list[str] = []
     try:
@@ -75,8 +79,11 @@ def run(
                 if not tried:
                     stack.enter_context(_warm_gates(record))
                 tried.append(phase)
-                _run_phase(record, phase, values.get(phase, {}), say)
+                with drift_check.beside(record) if is_check else nullcontext():
+                    _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
+        if is_check:
+            say(drift_check.said(drift_check.told(record)))
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
@@ -310,7 +317,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
 
 @contextmanager
 def bar(phase: str) -> Iterator[runner.Watch | None]:
-    """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
+    """On a terminal phase, entity, done of total, speed, quota left and the time of day it ends; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -325,7 +332,14 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
                 bar.reset(total=news["total"])
                 bar.set_description(f"{phase} {news['entity']}")
             bar.total = news["total"]
+            told = (
+                progress.line(news)
+                if news.get("waits_until")
+                else ", ".join(progress.remarks(news, rate=False))
+            )
+            bar.set_postfix_str(told, refresh=False)
             bar.update(news["done"] - bar.n)
+            bar.refresh()
 
         yield watch
 

@@ -115,13 +115,13 @@ class Canaries:
 
     def remove(self) -> None:
         """All of them for good, the first one last, and those whose creation was never answered."""
-        for module, record_id in reversed(self._made[1:]):
-            self._forget(module, record_id)
+        for made, made_id in reversed(self._made[1:]):
+            self._forget(made, made_id)
         del self._made[1:]
         for record_id in self.remove_leftovers() if self._is_unclear else ():
             self._forget("contacts", record_id)
-        for module, record_id in self._made:
-            self._forget(module, record_id)
+        for made, made_id in self._made:
+            self._forget(made, made_id)
         self._made.clear()
 
     def remove_leftovers(self) -> set[int]:
@@ -130,8 +130,8 @@ class Canaries:
         for module in self.modules:
             first |= self._sweep(module, self.newest(module))
             first |= self._sweep(module, self._page(module, self._all(module), order="updated_at"))
-        for module, records in self._indexed():
-            first |= self._sweep(module, records)
+        for kind, records in self._indexed():
+            first |= self._sweep(kind, records)
         for module in self.modules:
             for number in range(1, _BIN_PAGES + 1):
                 page = self._page(module, _BIN, number)

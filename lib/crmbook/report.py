@@ -82,7 +82,7 @@ def _rendered(cell: Any) -> str:
     if not cell.source.strip():
         return ""
     outputs = "".join(_output(output) for output in cell.get("outputs", []))
-    return f'<div class="code"><pre>{escape(cell.source)}</pre></div><div class="wide">{outputs}</div>'
+    return f'<div class="code"><pre>{escape(cell.source)}</pre></div><div class="wide" tabindex="0" role="group" aria-label="result">{outputs}</div>'
 
 
 def _output(output: Any) -> str:

@@ -22,7 +22,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from crmbook import errors, report, runs
+from crmbook import errors, progress, report, runs
 from crmbook.errors import CrmbookError, ParameterError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
@@ -106,14 +106,14 @@ def run_phase(
     _set_aside(folder)
     notebook = folder / "notebook.ipynb"
     try:
-        with _watching(record.folder / ".progress.json", watch):
+        with _watching(record.folder / progress.NAME, watch):
             _execute(phase, notebook, parameters)
     except CrmbookError as stop:
         state = "waiting" if isinstance(stop, Waiting) else "failed"
         record.change_phase(phase, status=state, finished_at=runs.now(), error=str(stop))
         raise
     finally:
-        (record.folder / ".progress.json").unlink(missing_ok=True)
+        (record.folder / progress.NAME).unlink(missing_ok=True)
         if notebook.exists():
             _normalize(notebook)
             report.write_notebook(notebook, folder / "report.html")

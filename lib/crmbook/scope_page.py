@@ -124,7 +124,7 @@ def _plans(options: pl.DataFrame, edition: str) -> pl.DataFrame:
         pl.when("is_recommended").then(pl.lit("recommended")).when("fits").then(pl.lit("fits"))
         .otherwise(pl.lit("too small"))
     )  # fmt: skip
-    told = options.sort("position").select(
+    return options.sort("position").select(
         pl.col("plan").alias(f"{edition} plan"),
         verdict.alias("verdict"),
         pl.Series(
@@ -135,7 +135,6 @@ def _plans(options: pl.DataFrame, edition: str) -> pl.DataFrame:
         pl.Series("hours of loading", [_figure(h) for h in options.sort("position")["hours"]]),
         pl.col("against").replace("", "nothing").alias("what speaks against it"),
     )
-    return told
 
 
 def _quote(quote: pl.DataFrame) -> pl.DataFrame:

@@ -199,10 +199,8 @@ def step(billable: int, steps: Sequence[int]) -> str:
 
 def _banded(number: pl.Expr, bands: Sequence[tuple[int, str]], above: str) -> pl.Expr:
     """The label of the first band *number* is below; null stays null."""
-    label = pl.when(number.is_null()).then(pl.lit(None, pl.String))
-    for limit, name in bands:
-        label = label.when(number < limit).then(pl.lit(name))
-    return label.otherwise(pl.lit(above))
+    labels = (pl.when(number < limit).then(pl.lit(name)) for limit, name in bands)
+    return pl.when(number.is_not_null()).then(pl.coalesce(*labels, pl.lit(above)))
 
 
 def _sum(name: str) -> pl.Expr:
