@@ -45,7 +45,7 @@ def run(lanes: Sequence[Sequence[Job]], address: str, say: Say) -> list[Outcome]
     total, ended = sum(map(len, lanes)) * len(runs.NAMES), 0
     outcomes: list[Outcome] = []
     with _connected(address) as client:
-        under_way = as_completed(())  # type: ignore[no-untyped-call]
+        under_way = as_completed((), loop=client.loop)  # type: ignore[no-untyped-call]
         tasks: dict[str, tuple[list[Job], Job]] = {}
 
         def start(lane: list[Job]) -> None:
