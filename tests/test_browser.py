@@ -1,12 +1,6 @@
 """The pages a person opens, in a real Chromium: they show the tables' numbers, offline, on any screen."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,59 +81,3 @@ def test_source_text_never_runs_in_a_page(demo: Demo, page: Page) -> None:
     for path in sorted(demo.run.rglob("*.html")):
         page.goto(path.as_uri())
         assert page.locator("script, iframe, img[onerror]").count() == 0, path.name
-
-
-def test_the_analyst_runs_discovery_in_jupyterlab(demo: Demo, page: Page, tmp_path: Path) -> None:
-    """`crmbook lab` opens a working copy filled in for the newest run; running it needs no edit of the template."""
-    port = _free_port()
-    environment = {
-        **os.environ,
-        "CRMBOOK_RUNS": str(demo.runs),
-        "JUPYTER_CONFIG_DIR": str(tmp_path),
-        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
-    }
-    arguments = ["lab", "demo", "--no-browser", "--port", str(port)]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "crmbook", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        token = _token(server)
-        _wait_for(port)
-        page.goto(f"http://127.0.0.1:{port}/lab/tree/02_mapping.ipynb?token={token}")
-        page.get_by_role("heading", name="02 · Mapping").wait_for(timeout=90_000)
-        injected = page.get_by_text('customer = "demo"').first
-        injected.wait_for(timeout=30_000)
-        assert "test-01" in page.inner_text(".jp-Notebook")
-    finally:
-        page.close()
-        server.kill()
-        server.wait(30)
-    assert (demo.runs / "demo" / "drafts" / "02_mapping.ipynb").exists()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    """The address is printed a moment before the server listens."""
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("JupyterLab does not listen")
-
-
-def _token(server: subprocess.Popen[str]) -> str:
-    assert server.stdout
-    for line in server.stdout:
-        if "?token=" in line:
-            return line.strip().rpartition("?token=")[2]
-    raise AssertionError("JupyterLab did not start")

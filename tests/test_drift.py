@@ -11,9 +11,10 @@ import httpx
 import polars as pl
 import pytest
 
+import reconciliation_world as world
 from conftest import Finished
 from crmbook import csvfiles, drift_check, runs, tables
-from crmbook.phases import drift
+from crmbook.phases import drift, target_ids
 from customer_setup import Customer, Journey, content_of
 from reconciliation_world import frame
 
@@ -75,6 +76,21 @@ def test_what_people_make_is_counted_not_blamed() -> None:
         history_target_only=[{"module": "notes", "target_id": 9, "class": "unexpected"}],
     )
     assert (0, 2) == (drift.drift(reading(), now).height, drift.made(reading(), now))
+
+
+def test_after_a_reassignment_its_user_is_expected() -> None:
+    """The agent owns through the user they were given, and waits no more; the others stay with the administrator."""
+    ids = world.ids()
+    waiting = ids.owners.filter("is_fallback")["agent_id"].to_list()
+    after = target_ids.after_reassigning(ids, frame(tables.REASSIGNED, {"agent_id": "a3", "owner_id": 77}))
+    found = dict(after.owners.select("agent_id", "owner_id").iter_rows())
+    assert (77, ["a3"]) == (
+        found["a3"],
+        [a for a in waiting if a not in after.owners.filter("is_fallback")["agent_id"]],
+    )
+    assert ids.owners.filter(pl.col("agent_id") != "a3").equals(
+        after.owners.filter(pl.col("agent_id") != "a3")
+    )
 
 
 def test_a_check_that_was_killed_is_undone_by_the_next_start(customers: Path) -> None:

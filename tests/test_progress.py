@@ -141,16 +141,16 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    shown = Terminal()
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.setattr(sys, "stderr", shown)
-    return shown
-
-
-def test_the_bar_shows_phase_entity_quota_and_time_of_day(terminal: Terminal, clock: Clock) -> None:
+def test_the_bar_shows_phase_entity_quota_and_time_of_day(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     """A new entity begins a new bar; a pause is named; without a terminal there is no bar."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with pipeline.bar("05_load") as nothing:
+        assert nothing is None
+    terminal = Terminal()
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr(sys, "stderr", terminal)
     pace = progress.Pace("05_load", lambda: {"hour": 812}, clock=clock)
     with pipeline.bar("05_load") as watch:
         assert watch

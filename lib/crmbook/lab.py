@@ -9,11 +9,16 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from crmbook import config, drafts, exploring, lab_tables, runner, runs
 from crmbook.errors import UsageError
 
-_DEMO = "demo"
+_DEMO: Final = "demo"
+_DEFAULTS: Final = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,11 @@ def open(customer: str | None, *, port: int, opens_browser: bool, reveals: bool)
     if shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) is None:
         raise UsageError("jupyterlab is not installed here; install the project with: make demo")
     ready = prepare(customer, reveals=reveals)
-    environment = {**os.environ, "CRMBOOK_RUNS": str(ready.root), lab_tables.VARIABLE: "1"}
+    settings = [str(_settings(ready.root)), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    environment = {
+        **os.environ, "CRMBOOK_RUNS": str(ready.root), lab_tables.VARIABLE: "1",
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(settings),
+    }  # fmt: skip
     arguments = [
         f"--ServerApp.root_dir={ready.folder}",
         f"--LabApp.default_url=/lab/tree/{ready.first}",
@@ -76,6 +85,14 @@ def prepare(customer: str | None, *, reveals: bool) -> Prepared:
         first = f"{exploring.NAME}{drafts.REVEALED}.ipynb"
         _copied(runner.template(exploring.NAME), folder / first, key, newest, reveals=True)
     return Prepared(folder, first, drafts.scratch(folder, key))
+
+
+def _settings(root: Path) -> Path:
+    """A place for the lab's defaults, which a person's own settings win over: light or dark as the system is, no news asked."""
+    folder = root / ".settings"
+    (folder / "labconfig").mkdir(mode=0o700, parents=True)
+    runs.write_json(folder / "labconfig" / "default_setting_overrides.json", _DEFAULTS)
+    return folder
 
 
 def _is_discovered(known: list[runs.Record]) -> bool:

@@ -5,6 +5,7 @@ and `crmbook status` of another process find it. The file goes with the phase. I
 while it runs and is empty afterwards; an archived notebook never sees it.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Pace:
             self._asked_at = now
             try:
                 self._left = dict(self.calls_left())
-            except CrmbookError:
+            except (CrmbookError, sqlite3.ProgrammingError):
                 # The connection is closed: what is done now asks no vendor.
                 self.calls_left, self._left = None, {}
         return self._left

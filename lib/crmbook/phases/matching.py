@@ -187,8 +187,8 @@ def _suggested(row: Field, targets: _Targets) -> tuple[str, float]:
     if best.confidence < WORTH_SAYING:
         return f"; not {best.target}, because of {best.against}", 0.0
     if best.target in RESERVED[row["entity"]] or best.target in targets.standard:
-        meant = "would mean the same, but is taken" if best.confidence >= CONFIDENCE else "is taken anyway"
-        return f"; {best.target} {meant}", 0.0
+        is_sure = best.confidence >= CONFIDENCE
+        return f"; {best.target} {'would' if is_sure else 'may'} mean the same, but is taken", 0.0
     return f"; perhaps {best.target} ({best.confidence:.0%} sure)", best.confidence
 
 

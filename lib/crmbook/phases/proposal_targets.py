@@ -75,7 +75,7 @@ class Target:
 
 
 class Candidate(NamedTuple):
-    """A target with its confidence (0-1); `why` is the evidence in words, `against` the part of the name against it."""
+    """A target with its confidence (0-1); `why` is the evidence in words, `against` what else its name says."""
 
     target: str
     confidence: float
@@ -135,8 +135,9 @@ def _candidate(evidence: Evidence, words: tuple[Word, ...], target: Target) -> C
     by_name, pattern = _named(words, target)
     spelled = _BY_SPELLING * alike(evidence.label, target.name, least=_LOOKS_ALIKE)
     suits, said = _suits(evidence, target)
-    against = _against(words, target.allowed | set(pattern), target.denied) if pattern else ""
-    told = f"its name says {_listed(pattern)}" + (f", but also {against}" if against else "")
+    others = _others(words, target.allowed | set(pattern), target.denied) if pattern else []
+    told = f"its name says {_listed(pattern)}" + (f", but also {_told(others)}" if others else "")
+    against = _told([word for word in others if word.meanings])
     if by_name < spelled:
         by_name, told, against = spelled, "the names look alike", ""
     confidence = round(min(by_name * suits, 0.99), 2)
@@ -155,10 +156,13 @@ def _named(words: tuple[Word, ...], target: Target) -> tuple[float, tuple[str, .
     return best
 
 
-def _against(words: tuple[Word, ...], allowed: frozenset[str], denied: frozenset[str]) -> str:
-    """The words of a name that say something else, and what."""
-    others = [w for w in words if not w.meanings & allowed or w.meanings & denied]
-    return ", ".join(f"{w.text} ({_listed(sorted(w.meanings)) or 'nobody knows the word'})" for w in others)
+def _others(words: tuple[Word, ...], allowed: frozenset[str], denied: frozenset[str]) -> list[Word]:
+    """The words of a name that say something else."""
+    return [w for w in words if not w.meanings & allowed or w.meanings & denied]
+
+
+def _told(words: list[Word]) -> str:
+    return ", ".join(f"{w.text} ({_listed(sorted(w.meanings)) or 'nobody knows the word'})" for w in words)
 
 
 def _listed(meanings: Sequence[str]) -> str:
