@@ -94,3 +94,56 @@ def is_gone(pid: int, within_s: float = 120) -> bool:
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not is_alive(pid)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
+
+
+@contextmanager
+def process(*command: str, env: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    with log.open("wb") as stream:
+        started = subprocess.Popen(
+            [sys.executable, "-m", *command], env={**os.environ, **env}, stdout=stream, stderr=stream
+        )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+@contextmanager
+def cluster(folder: Path, env: Mapping[str, str], workers: int) -> Iterator[str]:
+    """The address of a scheduler with so many workers; they, and nobody else, have *env*."""
+    file = folder / "scheduler.json"
+    with ExitStack() as stack:
+        scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        stack.enter_context(
+            process(*scheduler, "--scheduler-file", str(file), env={}, log=folder / "scheduler.log")
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        address: str = json.loads(file.read_text(encoding="utf-8"))["address"]
+        for number in range(workers):
+            worker = (
+                "distributed.cli.dask_worker",
+                address,
+                "--nworkers",
+                "1",
+                "--nthreads",
+                "1",
+                "--no-nanny",
+            )
+            log = folder / f"worker-{number}.log"
+            stack.enter_context(process(*worker, "--no-dashboard", env=env, log=log))
+        _wait_for(address, workers)
+        yield address
+
+
+def _wait_for(address: str, workers: int) -> None:
+    from distributed import Client
+
+    with Client(address, set_as_default=False, timeout=120) as client:
+        client.wait_for_workers(workers, timeout=PATIENCE_S)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 
 import batch_case as case
-from conftest import Finished, crmbook
+from conftest import PROJECT, Finished, crmbook
 from crmbook import batch
 from crmbook.batch_worker import Outcome
-from customer_setup import Customer, Journey, content_of
+from customer_setup import Customer, content_of
 
-KEYS = ["acme", "badtoken", "killed", "waits"]
+HOUR = 60
+KEYS = ["demo", "badtoken", "killed", "waits"]
 
 
 @dataclass
@@ -42,25 +44,24 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(journey: Journey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    acme = journey.to("signed").again_from("signed", tmp_path_factory.mktemp("batch"))
-    runs, done = acme.runs, acme.folder / "test-01"
-    with case.opened(KEYS[1:], runs) as others:
-        customers = {"acme": acme, **others}
-        env, killed = case.tokens(customers), others["killed"]
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    runs = tmp_path_factory.mktemp("batch") / "runs"
+    done = shutil.copytree(PROJECT / "runs" / "demo", runs / "demo") / "test-01"
+    with case.opened(KEYS[1:], runs) as customers:
+        env, killed = case.tokens(customers), customers["killed"]
         before = content_of(done)
         killed.box.admin("POST", "/faults", [case.SLOW])
-        wrong = env | {others["badtoken"].variable("usercom"): "0" * 64}
+        wrong = env | {customers["badtoken"].variable("usercom"): "0" * 64}
         started = case.Batch(KEYS, runs, wrong, "--jobs", "4", "--json")
         pid = started.pid("killed")
         environ, cwd = _environ(pid), Path(f"/proc/{pid}/cwd").readlink()
         os.kill(pid, signal.SIGKILL)
         first = started.ended()
         killed.box.admin("DELETE", "/faults")
-        approved = _approved(others["waits"], first)
+        approved = _approved(customers["waits"], first)
         assert approved.code == 0, approved.err
         again = case.run(KEYS, runs, env, "--jobs", "2", "--json")
-        text = case.run(["acme", "nobody"], runs, env)
+        text = case.run(["demo", "nobody"], runs, env)
         yield Scene(runs, first, again, text, environ, cwd, before, content_of(done))
 
 
@@ -76,7 +77,7 @@ def _approved(customer: Customer, finished: Finished) -> Finished:
 
 def test_one_that_fails_is_killed_or_waits_stops_no_other(scene: Scene) -> None:
     """Each has the exit code it would have alone, and the batch that of the most serious."""
-    assert scene.code(scene.first) == {"acme": 0, "badtoken": 2, "killed": 1, "waits": 4}
+    assert scene.code(scene.first) == {"demo": 0, "badtoken": 2, "killed": 1, "waits": 4}
     assert (scene.first.code, scene.first.json["exit_code"]) == (1, 1)
 
 
@@ -89,12 +90,12 @@ def test_each_row_says_what_it_is_about(scene: Scene) -> None:
     assert re.fullmatch(
         r"crmbook approve waits --run test-01 mapping --by NAME --hash \w{12}", waits["command"]
     )
-    assert scene.row(scene.first, "acme")["report"] == str(scene.runs / "acme" / "test-01" / "index.html")
+    assert scene.row(scene.first, "demo")["report"] == str(scene.runs / "demo" / "test-01" / "index.html")
 
 
 def test_running_again_continues_each_where_it_was(scene: Scene) -> None:
     """The mended ones come to where a person is needed: two at the map, the approved one at the admin's checklist."""
-    assert scene.code(scene.again) == {"acme": 0, "badtoken": 4, "killed": 4, "waits": 4}
+    assert scene.code(scene.again) == {"demo": 0, "badtoken": 4, "killed": 4, "waits": 4}
     assert scene.again.code == 4
     assert {scene.row(scene.again, key)["run"] for key in KEYS} == {"test-01"}
     assert scene.row(scene.again, "killed")["waits_for"].startswith("mapping waits for approval")
@@ -128,10 +129,10 @@ def test_each_customer_has_its_own_log(scene: Scene) -> None:
 
 def test_the_table_names_every_customer_with_its_code_and_report(scene: Scene) -> None:
     """An unknown customer is a row like any other."""
-    report = scene.runs / "acme" / "test-01" / "index.html"
+    report = scene.runs / "demo" / "test-01" / "index.html"
     table = scene.text.out.splitlines()[-4:]
     assert table[0].split() == ["customer", "exit", "run", "what"]
-    assert table[1].split() == ["acme", "0", "test-01", "done"]
+    assert table[1].split() == ["demo", "0", "test-01", "done"]
     assert table[2].strip() == str(report)
     assert table[3].split()[:3] == ["nobody", "2", "-"]
     assert "write one with: crmbook new nobody" in table[3]
@@ -162,26 +163,20 @@ def _descendants(pid: int) -> list[int]:
     return children + [grandchild for child in children for grandchild in _descendants(child)]
 
 
-def test_customers_of_one_tenant_take_turns_and_share_its_quota(journey: Journey, tmp_path: Path) -> None:
+def test_customers_of_one_tenant_take_turns_and_share_its_quota(tmp_path: Path) -> None:
     """Both at once would be refused; one after the other they spend exactly the tenant's hour, and not a call more."""
-    acme = journey.to("mapped").again_from("mapped", tmp_path)
-    other = Customer(acme.box, acme.runs, key="other")
-    (acme.runs / ".quota.db").unlink()
-    limit = {"requests_per_hour = 20000": "requests_per_hour = 60"}
-    acme.write_settings(limit)
-    other.write_settings(limit)
-    before = _calls(acme)
-    env = case.tokens({"acme": acme, "other": other}) | {"CRMBOOK_MAX_WAIT_S": "0"}
-    finished = case.run(
-        ["acme", "other"], acme.runs, env, "--jobs", "2", "--json", "--approve-all", "--by", "Eva Nowak"
-    )
-    codes = {row["customer"]: (row["exit_code"], row["kind"]) for row in finished.json["customers"]}
-    assert codes == {"acme": (4, "Waiting"), "other": (5, "RateLimited")}
-    assert _calls(acme) - before == 60
-
-
-def _calls(customer: Customer) -> int:
-    return int(customer.box.admin("GET", f"requests?realm={case.REALM}")["total"])
+    with case.opened(["acme"], tmp_path) as customers:
+        acme = customers["acme"]
+        other = Customer(acme.box, tmp_path, key="other")
+        for customer in (acme, other):
+            customer.write_settings({"requests_per_hour = 20000": f"requests_per_hour = {HOUR}"})
+        finished = case.run(
+            ["acme", "other"], tmp_path, case.tokens({"acme": acme, "other": other}) | {"CRMBOOK_MAX_WAIT_S": "0"},
+            "--jobs", "2", "--json", "--approve-all", "--by", "Eva Nowak",
+        )  # fmt: skip
+        codes = {row["customer"]: (row["exit_code"], row["kind"]) for row in finished.json["customers"]}
+        assert codes == {"acme": (4, "Waiting"), "other": (5, "RateLimited")}
+        assert acme.box.admin("GET", f"requests?realm={case.REALM}")["total"] == HOUR
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,19 @@ def test_fill_is_told_year_by_year(years: int) -> None:
     assert made.columns[1:] == [str(2010 + i) for i in range(years)][-10:]
     assert made.row(0)[1:] == (1.0,) * min(years, 10)
     assert made.row(1)[1] == (1.0 if years <= 10 else 0.0)
+
+
+def test_months_far_out_are_told_in_two_sums() -> None:
+    """A date of 2099 is counted, but does not squeeze the years that have something to tell."""
+    moments = pl.concat(
+        [_times("1931-04"), _times(*["2024-01"] * 250), _times(*["2024-03"] * 250), _times("2099-12")]
+    )
+    none = pl.DataFrame({"at": _times(), "sent_at": _times()})
+    made = history(pl.DataFrame({"due_date": moments, "created_at": moments}), none, none, none)
+    assert made.select("month", "records").rows() == [
+        ("before 2024-01", 1),
+        ("2024-01", 250),
+        ("2024-02", 0),
+        ("2024-03", 250),
+        ("after 2024-03", 1),
+    ]

@@ -164,10 +164,14 @@ def test_the_front_page_tells_the_runs_own_numbers(demo: Demo) -> None:
 
 
 def test_the_front_page_leads_to_every_phase(demo: Demo) -> None:
-    """Seven links, each to a page that is there."""
+    """Seven notebooks, the scope and the rules that were checked, each a page that is there."""
     page = _Tags((demo.run / "index.html").read_text(encoding="utf-8"))
     links = [str(a["href"]) for tag, a in page.tags if tag == "a" and not str(a["href"]).startswith("#")]
-    assert links == [f"{name}/report.html" for name in runs.NAMES]
+    assert links == [
+        *(f"{name}/report.html" for name in runs.NAMES),
+        "01_discovery/scope.html",
+        "data_docs/index.html",
+    ]
     assert [link for link in links if not (demo.run / link).is_file()] == []
 
 

@@ -13,11 +13,12 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
 
-from crmbook import batch_dask, config, runs, target, telling
+from crmbook import batch_dask, config, runs, store, target, telling
 from crmbook.batch_worker import Crew, Job, Outcome
 from crmbook.errors import CrmbookError, UsageError
 
 Say = Callable[[str], None]
+_LOOK_S: Final = 0.5
 _MOST_SERIOUS_FIRST: Final = (1, 2, 3, 5, 4)
 
 
@@ -94,8 +95,9 @@ def _lanes(
     wrong: list[Outcome] = []
     for name in names:
         try:
-            known[name] = config.read(runs.root() / name / "customer.toml")
-            hosts[name] = target.address(known[name].target(env))
+            with store.checked_out(name, writes=False):
+                known[name] = config.read(runs.root() / name / "customer.toml")
+                hosts[name] = target.address(known[name].target(env))
         except CrmbookError as stop:
             known.pop(name, None)
             wrong.append(Outcome(name, **telling.told(stop)))
@@ -128,7 +130,8 @@ def _here(lanes: Sequence[Sequence[Job]], jobs: int, say: Say) -> list[Outcome]:
                 while ahead and len(under_way) < jobs:
                     lane = ahead.pop(0)
                     under_way[pool.submit(crew.work, lane.pop(0))] = lane
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                # polars lets a waiting thread sleep through Ctrl-C, so it wakes now and then (polars 2.1)
+                for future in wait(under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED).done:
                     outcomes.append(future.result())
                     say(f"{outcomes[-1].customer}: {_state(outcomes[-1])}")
                     rest = under_way.pop(future)

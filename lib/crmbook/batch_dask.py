@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from crmbook import runs, telling
+from crmbook import runs, store, telling
 from crmbook.batch_worker import Crew, Job, Outcome, run_of
 from crmbook.errors import CrmbookError, UsageError
 
@@ -80,6 +80,8 @@ def step(job: Job, terms: Terms, before: Outcome | None) -> Outcome:
 
 def terms(job: Job) -> Terms:
     path = runs.root() / job.customer / "customer.toml"
+    with store.checked_out(job.customer, writes=False):
+        pass
     return Terms(version("crmbook"), runs.sha256(path) if path.exists() else "")
 
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, pipeline, runs, telling
+from crmbook import config, pipeline, runs, store, telling
 from crmbook.errors import UsageError
 
 LOG: Final = "batch.log"
@@ -89,7 +89,7 @@ class Crew:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "crmbook.batch_worker"], cwd=folder, text=True, stderr=log,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-                env={**environment, "CRMBOOK_RUNS": str(runs.root())},
+                env={**environment, "CRMBOOK_RUNS": runs.store_address() or str(runs.root())},
             )  # fmt: skip
             self._living.add(process)
         return process
@@ -141,7 +141,7 @@ def run_of(customer: str, env: config.Env) -> str:
 def carry_out(job: Job, say: Callable[[str], None]) -> Outcome:
     """The job, done in this process."""
     try:
-        with only_one(runs.root() / job.customer):
+        with only_one(runs.root() / job.customer), store.checked_out(job.customer):
             done = pipeline.run(
                 job.customer, job.env, say, run_id=run_of(job.customer, job.env), last=job.last or None,
                 approve_all=job.approve_all, by=job.by,
@@ -200,7 +200,7 @@ def _is_free(descriptor: int) -> bool:
 def _end_with_starter() -> None:
     """Ends this process when its standard input does; the notebook's kernel gets a moment to be ended orderly."""
     sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
     time.sleep(_DYING_S / 2)
     os._exit(telling.INTERRUPTED)
 

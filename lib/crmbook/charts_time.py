@@ -27,6 +27,7 @@ def timeline(title: str, months: list[str], series: Sequence[Series]) -> Chart:
     shape = {
         "barmode": "stack",
         "bargap": 0.1,
+        "xaxis": {"type": "category"},
         "yaxis": {"rangemode": "tozero"},
         "showlegend": len(series) > 1,
     }

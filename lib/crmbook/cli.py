@@ -6,9 +6,11 @@ Exit codes: 0 done, 1 a bug, 2 wrong usage or configuration, 3 a gate failed, 4 
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +73,8 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(*, as_json: bool, **given: Any) -> None:
         try:
-            result = function(say=_silent if as_json else _say, **given)
+            with _fetched(function.__name__, given.get("customer")):
+                result = function(say=_silent if as_json else _say, **given)
         except (Exception, KeyboardInterrupt) as problem:
             if telling.is_bug(problem):
                 click.echo(traceback.format_exc(limit=-6), err=True)
@@ -82,6 +85,15 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             sys.exit(code)
 
     return wrapped
+
+
+def _fetched(command: str, customer: str | None) -> AbstractContextManager[None]:
+    """The customer's folder out of the run store for as long as the command runs, where CRMBOOK_RUNS names a store."""
+    if not customer or "://" not in os.environ.get("CRMBOOK_RUNS", ""):
+        return nullcontext()
+    from crmbook import store
+
+    return store.checked_out(customer, writes=command not in ("status", "worker"))
 
 
 def _say(line: str) -> None:

@@ -24,13 +24,13 @@ _TEMPLATES: Final = {
     "header.j2": """{% if content_block.get("header") %}<h2>{{ content_block["header"] | render_content_block }}</h2>{% endif %}
 {% if content_block.get("subheader") %}<p>{{ content_block["subheader"] | render_content_block }}</p>{% endif %}""",
     "content_block_header.j2": "",
-    "table.j2": """<div class="wide" tabindex="0" role="region" aria-label="results"><table>
+    "table.j2": """<div class="wide" tabindex="0" role="group" aria-label="results"><table>
 {% if content_block.get("header_row") %}<thead><tr>{% for cell in content_block["header_row"] %}<th scope="col">{{ cell | render_content_block }}</th>
 {% endfor %}</tr></thead>{% endif %}<tbody>{% for row in content_block["table"] %}<tr>{% for cell in row %}
 {% set looks = cell["string_template"].get("styling", {}).get("params", {}).get("icon", {}).get("classes") if cell is mapping and "string_template" in cell %}
 {% if looks %}<td class="{{ 'good' if 'text-success' in looks else 'bad' }}">{{ 'passed' if 'text-success' in looks else 'not met' }}</td>
 {% else %}<td>{{ cell | render_content_block(content_block_id="cell") }}</td>{% endif %}{% endfor %}</tr>{% endfor %}</tbody></table></div>""",
-    "bootstrap_table.j2": """<div class="wide" tabindex="0" role="region" aria-label="suites"><table><thead><tr><th scope="col">suite</th>
+    "bootstrap_table.j2": """<div class="wide" tabindex="0" role="group" aria-label="suites"><table><thead><tr><th scope="col">suite</th>
 <th scope="col">result</th></tr></thead><tbody>{% for row in content_block["table_data"] | sort(attribute="_expectation_suite_name_sort") %}
 <tr><td><a href="{{ row["_table_row_link_path"] }}">{{ row["_expectation_suite_name_sort"] }}</a></td>
 {% set is_good = row["_validation_success_text"] == "Success" %}<td class="{{ 'good' if is_good else 'bad' }}">{{ 'passed' if is_good else 'not met' }}</td></tr>

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -77,7 +77,7 @@ def check(run: runs.Run) -> pl.DataFrame:
         told = validate(run.path_of(table), suite, table)
         checks += [one for one in told if not (is_delta and one.id in _whole_only(suite))]
         run.progress("checks by table", number, len(listed))
-    failed = [c for c in checks if not c.passed and c.severity == "critical"]
+    failed = stopping(checks)
     runs.write_json(
         run.phase_folder / "gate.json",
         {
@@ -107,6 +107,11 @@ def check(run: runs.Run) -> pl.DataFrame:
             "why": [c.notes for c in rows],
         }
     )
+
+
+def stopping(checks: Iterable[Check]) -> list[Check]:
+    """Those of *checks* for which the run stops here, with exit code 3."""
+    return [c for c in checks if not c.passed and c.severity == "critical"]
 
 
 def _whole_only(suite: Path) -> set[str]:

@@ -66,7 +66,7 @@ _PAGE: Final = """<!doctype html>
 # A part that scrolls must be reachable by keyboard, and say what it is.
 _TABLE: Final = """
 {% if not rows %}<p class="more">{{ empty }}</p>{% else %}
-<div class="wide" tabindex="0" role="region" aria-label="{{ label }}"><table{% if has_words %} class="cards"{% endif %}><thead><tr>
+<div class="wide" tabindex="0" role="group" aria-label="{{ label }}"><table{% if has_words %} class="cards"{% endif %}><thead><tr>
 {% for title in titles %}<th scope="col"{% if number[loop.index0] %} class="number"{% endif %}>{{ title }}</th>{% endfor %}
 </tr></thead><tbody>
 {% for row in rows %}<tr>{% for cell in row %}

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from crmbook import (
     archive,
     config,
     data_docs,
+    drift_check,
     exclusion_file,
     gates,
     lineage,
@@ -25,6 +26,7 @@ from crmbook import (
     progress,
     runner,
     runs,
+    store,
 )
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
@@ -63,7 +65,9 @@ def run(
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(settled, env, run_id, sample, is_delta=delta)
     runs.refuse_rolled_back(record)
+    drift_check.restore(record)
     record.change(approve_all=by if approve_all else "")
+    is_check = only == drift_check.PHASE and drift_check.is_signed(record) and _is_current(record, only)
     done: list[str] = []
     tried: list[str] = []
     try:
@@ -75,8 +79,11 @@ def run(
                 if not tried:
                     stack.enter_context(_warm_gates(record))
                 tried.append(phase)
-                _run_phase(record, phase, values.get(phase, {}), say)
+                with drift_check.beside(record) if is_check else nullcontext():
+                    _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
+        if is_check:
+            say(drift_check.said(drift_check.told(record)))
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
@@ -302,6 +309,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         finally:
             archive.seal_phase(record, phase)
             archive.seal(record)
+            store.keep(content["customer"])
     say(f"{phase} passed")
     for line in map_history.read_from(record) if phase == map_history.PHASE else []:
         say(line)

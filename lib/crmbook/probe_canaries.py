@@ -130,8 +130,8 @@ class Canaries:
         for module in self.modules:
             first |= self._sweep(module, self.newest(module))
             first |= self._sweep(module, self._page(module, self._all(module), order="updated_at"))
-        for module, records in self._indexed():
-            first |= self._sweep(module, records)
+        for kind, records in self._indexed():
+            first |= self._sweep(kind, records)
         for module in self.modules:
             for number in range(1, _BIN_PAGES + 1):
                 page = self._page(module, _BIN, number)

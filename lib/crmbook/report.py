@@ -20,6 +20,10 @@ page = pages.page
 table = pages.table
 
 _DOCS: Final = f"{archive.DATA_DOCS}/index.html"
+_BESIDE: Final = (
+    ("01_discovery/scope.html", "What the move was expected to take, as it was sent"),
+    (_DOCS, "Every rule that was checked, and its result"),
+)
 _ANCHOR: Final = re.compile(r'<a class="anchor-link".*?</a>')
 
 _FRONT: Final = """
@@ -82,7 +86,7 @@ def _rendered(cell: Any) -> str:
     if not cell.source.strip():
         return ""
     outputs = "".join(_output(output) for output in cell.get("outputs", []))
-    return f'<div class="code"><pre>{escape(cell.source)}</pre></div><div class="wide">{outputs}</div>'
+    return f'<div class="code"><pre>{escape(cell.source)}</pre></div><div class="wide" tabindex="0" role="group" aria-label="result">{outputs}</div>'
 
 
 def _output(output: Any) -> str:
@@ -158,15 +162,15 @@ def _proof(facts: front.Facts) -> list[Section]:
 
 def _effort(facts: front.Facts, plan: str) -> list[Section]:
     phases, links = front.phases(facts)
-    docs = Markup('<p><a href="{}">Every rule that was checked, and its result</a></p>').format(_DOCS)
-    has_docs = (facts.record.folder / _DOCS).exists()
+    there = [(path, title) for path, title in _BESIDE if (facts.record.folder / path).exists()]
+    beside = [Markup('<p><a href="{}">{}</a></p>').format(path, title) for path, title in there]
     words = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*pair) for pair in _WORDS)
     return [
         ("time", "How long it took, and how many calls", f"{front.span(facts)} {front.quota(facts, plan)}".strip(),
          [_folded("Calls by kind of record", _shown(facts, "05_load", front.calls(facts), "calls"))]),
         ("evidence", "The phases and their evidence",
          _EVIDENCE,
-         [pages.table(phases, links=links, label="phases"), *([docs] if has_docs else [])]),
+         [pages.table(phases, links=links, label="phases"), *beside]),
         ("words", "Words on this page", "In the order they matter.", [Markup('<dl class="words">{}</dl>').format(words)]),
     ]  # fmt: skip
 

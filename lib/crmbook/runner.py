@@ -45,9 +45,9 @@ class PrivateKernelManager(AsyncKernelManager):
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         # What a kernel says on its own streams is about itself; the notebook keeps what the cells say.
-        await super()._async_launch_kernel(
-            kernel_cmd, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | kw
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        here = {"env": {**(kw.get("env") or os.environ), "CRMBOOK_RUNS": str(runs.root())}}
+        await super()._async_launch_kernel(kernel_cmd, **quiet | kw | here)
 
 
 def template(phase: str) -> Path:
@@ -143,7 +143,6 @@ def _execute(phase: str, notebook: Path, parameters: Mapping[str, Any]) -> None:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    os.environ["CRMBOOK_RUNS"] = str(runs.root())
     try:
         with _quiet():
             papermill.execute_notebook(

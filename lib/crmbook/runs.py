@@ -51,8 +51,17 @@ ROLLBACK: Final = Phase("rollback", "What of this run can be taken back, and has
 
 
 def root() -> Path:
-    """The folder of all customers: CRMBOOK_RUNS, else runs/ beside the project."""
+    """The folder of all customers: CRMBOOK_RUNS, else runs/ beside the project; of a store, where it is worked on here."""
+    if address := store_address():
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", address)
+        return Path(os.environ.get("CRMBOOK_WORK") or Path.home() / ".cache" / "crmbook" / name).absolute()
     return Path(os.environ.get("CRMBOOK_RUNS") or project() / "runs").absolute()
+
+
+def store_address() -> str:
+    """The address in CRMBOOK_RUNS where it names an object store, else empty."""
+    given = os.environ.get("CRMBOOK_RUNS", "")
+    return given.rstrip("/") if "://" in given else ""
 
 
 def project() -> Path:
@@ -330,10 +339,10 @@ class Run:
         for name, frame in frames.items():
             self.save(name, frame)
 
-    def write(self, name: str, text: str) -> Path:
-        """*text* as this phase's file *name*, for a person to open; readable by its owner only."""
+    def write(self, name: str, content: str | bytes) -> Path:
+        """*content* as this phase's file *name*, for a person to open; readable by its owner only."""
         path = self.phase_folder / name
-        write_text(path, text, mode=0o600)
+        write_bytes(path, content.encode() if isinstance(content, str) else content, mode=0o600)
         return path
 
     def progress(self, entity: str, done: int, total: int | None = None) -> None:

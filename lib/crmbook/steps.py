@@ -24,19 +24,22 @@ from crmbook import (
     proposing,
     quote_rules,
     readback,
+    readback_history,
     scope_run,
+    spot_sheet,
     target,
     target_lock,
     workspace_read,
 )
 from crmbook import cutover as cutting_over
 from crmbook.errors import Waiting
+from crmbook.ledger import Ledger
 from crmbook.phases import (
     compare,
     discovery,
     link_check,
+    reassigning,
     reconciliation,
-    spot_check,
     workspace,
 )
 from crmbook.phases import edition as editions
@@ -122,10 +125,18 @@ def measure(run: Run) -> pl.DataFrame:
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
     """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
-        found = readback.records(run, client)
-        history = history_checks.read_back(run, client)
-    run.save_all(**found, **history)
+        noted = readback_history.Noted(client)
+        found = readback.records(run, noted)
+        history = history_checks.read_back(run, client, noted.places)
+    run.save_all(**found, **history, reassigned=_reassigned(run))
     return readback.by_entity({name: run.read(name) for name in found})
+
+
+def _reassigned(run: Run) -> pl.DataFrame:
+    """Which agents' records `crmbook reassign` handed over by now: 03 could not know their users yet."""
+    with Ledger(run.ledger_path) as ledger:
+        given = ledger.owners_given()
+    return reassigning.given({entity: run.read(table) for entity, table in reassigning.OWNED.items()}, given)
 
 
 def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
@@ -170,8 +181,8 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         ),
         link_balance=link_check.link_balance(link_classes=links, extracted=counted),
         owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
-        spot_check=_sheet(run, read, classes, links, compared.differences),
     )
+    spot_sheet.choose(run, read, compared.differences)
     history_checks.reconcile(run, ids, kept)
     flows.follow(run)
     kept.save()
@@ -191,35 +202,6 @@ def _extracted(run: Run) -> dict[str, int]:
         entity: run.scan(f"{prefix}{name}").select(pl.len()).collect().item()
         for entity, name in names.items()
     }
-
-
-def _sheet(
-    run: Run,
-    read: Mapping[str, pl.DataFrame],
-    classes: pl.DataFrame,
-    links: pl.DataFrame,
-    differences: pl.DataFrame,
-) -> pl.DataFrame:
-    found = spot_check.evidence(
-        contacts=read["contacts"],
-        deals=read["deals"],
-        rejects=read["rejects"].filter(pl.col("entity").is_in(list(editions.PLACES))),
-        merges=read["merges"],
-        differences=differences,
-    )
-    pairs = (
-        ("contact", "contacts", "contacts"),
-        ("company", "companies", "sales_accounts"),
-        ("deal", "deals", "deals"),
-    )
-    changed = [
-        spot_check.changed_examples(entity, read[f"source_{source}"], read[made], read["mapping"])
-        for entity, source, made in pairs
-    ]
-    return spot_check.spot_check(
-        classes=classes, link_classes=links, evidence=pl.concat([found, *changed]),
-        source_base_url=run.customer.source.base_url, target_base_url=run.target.base_url,
-    )  # fmt: skip
 
 
 def offer_reconciliation(run: Run) -> None:

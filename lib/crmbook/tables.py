@@ -1193,12 +1193,25 @@ SPOT_CHECK = _table(
     {"entity": S, "source_id": S, "target_id": I, "covers": S, "source_url": S, "target_url": S},
 )
 
+SPOT_COVERAGE = _table(
+    "spot_coverage",
+    "covers",
+    "each class, relation state, carrier, repair and hazard that occurs, and on how many records of the sheet it is",
+    {"covers": S, "in_sheet": I},
+)
 KEPT = _table(
     "kept",
     "kind entity source_id what",
     "of a delta run: what the target shows by a person's change and not by ours; kind is record, field, link or member;"
     " what is the field, or the other end of the link",
     {"kind": S, "entity": S, "source_id": S, "what": S, "reason": S},
+)
+
+REASSIGNED = _table(
+    "reassigned",
+    "agent_id",
+    "an agent whose records `crmbook reassign` handed to a user that was made after the load",
+    {"agent_id": S, "owner_id": I},
 )
 
 # 07_handoff

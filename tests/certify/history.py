@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from certify.demo import Demo, Doc, Planted
 from certify.findings import Finding
-from certify.kinds import Kind, altered, carried, changed, entry_gone, field, late, planted
+from certify.kinds import Kind, altered, carried, changed, entry_gone, field, hanging, late, planted
 
 _BLOCK = re.compile(r"<br>(?=<b>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _INSTANT = re.compile(r"(?<=<b>)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
@@ -103,6 +103,23 @@ def _moved(kind: str, name: str) -> Kind:
         return planted(f"{kind}, its record", altered(kind, made), field(demo, kind, doc, "parent"))
 
     return Kind(name, plan)
+
+
+def _note_where_none_should_be(demo: Demo) -> Planted:
+    """A note nobody loaded, on a contact of ours that no note was loaded for."""
+    note = next(demo.every("notes"))
+    doc = demo.free("contacts", lambda doc: "notes" not in dict(hanging(demo, "contacts", doc)))
+    made = note | {"id": demo.new_id("notes"), "description": "Call back", "targetable_id": doc["id"]}
+    found = Finding("entry unexpected", "notes", f"target:{made['id']}")
+    return planted("notes", altered("notes", made | {"targetable_type": "Contact"}), found)
+
+
+def _note_on_a_deal(demo: Demo) -> Planted:
+    """Hung on a deal of ours that no note was loaded for."""
+    doc = demo.free("notes", lambda doc: doc["targetable_type"] == "Contact")
+    deal = demo.free("deals", lambda deal: "notes" not in dict(hanging(demo, "deals", deal)))
+    made = changed(doc, targetable_type="Deal", targetable_id=deal["id"])
+    return planted("notes, its record", altered("notes", made), field(demo, "notes", doc, "parent"))
 
 
 def _hung_nowhere(demo: Demo) -> Planted:
@@ -231,6 +248,8 @@ KINDS = (
     _lost("notes", "note lost"),
     _doubled("notes", "note there twice"),
     _moved("notes", "note on another contact"),
+    Kind("note on a deal that should have none", _note_on_a_deal),
+    Kind("note nobody loaded", _note_where_none_should_be),
     _spoilt("note cut at 255", "notes", "description", _cut),
     _spoilt("markup of a note's text unescaped", "notes", "description", _unescaped),
     Kind("message missing", _message_lost),

@@ -10,12 +10,13 @@ import polars as pl
 
 _PREFIX: Final = "p_"
 _YEARS: Final = 10
+_FAR: Final = 0.005  # of all records: what lies further out, at either end, is told in one sum
 
 
 def history(
     activities: pl.DataFrame, events: pl.DataFrame, emails: pl.DataFrame, messages: pl.DataFrame
 ) -> pl.DataFrame:
-    """Rows of the history per month, from the first month to the last without a gap: month, records, a column a kind."""
+    """Rows of the history per month without a gap, with what lies far out in two sums: month, records, a column a kind."""
     moments = {
         "activities": activities["due_date"].fill_null(activities["created_at"]), "events": events["at"],
         "emails": emails["sent_at"], "messages": messages["at"],
@@ -38,8 +39,23 @@ def history(
     for frame in counted.values():
         made = made.join(frame, on="month", how="left", maintain_order="left")
     numbers = (pl.col(kind).fill_null(0).cast(pl.Int64) for kind in moments)
-    shaped = made.select(pl.col("month").dt.strftime("%Y-%m"), *numbers)
-    return shaped.select("month", pl.sum_horizontal(list(moments)).alias("records"), *moments)
+    shaped = made.select("month", *numbers).with_columns(pl.sum_horizontal(list(moments)).alias("records"))
+    return _folded(shaped).select("month", "records", *moments)
+
+
+def _folded(months: pl.DataFrame) -> pl.DataFrame:
+    """*months* with those far out summed into one before and one after: a date of 2099 would squeeze all others."""
+    before = pl.col("records").cum_sum() <= pl.col("records").sum() * _FAR
+    after = pl.col("records").cum_sum(reverse=True) <= pl.col("records").sum() * _FAR
+    placed = months.with_columns(place=pl.when(before).then(-1).when(after).then(1).otherwise(0))
+    middle = placed.filter(pl.col("place") == 0)
+    first, last = (pl.lit(middle["month"][at].strftime("%Y-%m")) for at in (0, -1))
+    named = (
+        pl.when(pl.col("place") < 0).then(pl.format("before {}", first))
+        .when(pl.col("place") > 0).then(pl.format("after {}", last))
+        .otherwise(pl.col("month").dt.strftime("%Y-%m"))
+    )  # fmt: skip
+    return placed.group_by(named.alias("month"), maintain_order=True).agg(pl.exclude("month", "place").sum())
 
 
 def fill_by_year(contacts: pl.DataFrame) -> pl.DataFrame:

@@ -36,7 +36,9 @@ def quote(rules: pl.DataFrame, *, grade: str, counts: Mapping[str, int], records
     base = rules.filter((pl.col("kind") == "base") & (pl.col("id") == grade))
     if records > limit or base.is_empty():
         why = f"more than {int(limit):,} records" if records > limit else f"grade {grade}"
-        rows = [{"item": INDIVIDUAL, "quantity": None, "price": None, "amount": None, "basis": why}]
+        rows: list[dict[str, Any]] = [
+            {"item": INDIVIDUAL, "quantity": None, "price": None, "amount": None, "basis": why}
+        ]
     else:
         rows = list(_lines(rules, base["amount"][0], grade, counts))
         total = sum(row["amount"] for row in rows)
