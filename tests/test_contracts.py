@@ -85,7 +85,9 @@ def test_the_sandbox_shares_no_code_with_the_clients(name: str) -> None:
     assert {i for i in _own(name) if _group(i) != "sandbox"} == set()
 
 
-@pytest.mark.parametrize("name", [n for n in MODULES if n in {"errors", "tables", "clean", "parse", "seldom"}])
+@pytest.mark.parametrize(
+    "name", [n for n in MODULES if n in {"errors", "tables", "clean", "parse", "seldom"}]
+)
 def test_the_foundation_depends_on_nothing_above_it(name: str) -> None:
     """Errors, tables and cleaning rules import only one another."""
     assert _own(name) <= {"errors", "tables", "clean", "parse", "seldom"}

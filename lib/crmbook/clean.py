@@ -187,8 +187,8 @@ def _is_choice(raw: pl.Expr, _: pl.Expr) -> pl.Expr:
 
 def _rule(name: str, field_type: str, dtype: DataType, read: Column, meaning: str, **more: Any) -> Rule:
     """A rule; *more* are the further fields of `Rule` it does not share with most."""
-    same = parse.KEYS.get(name, trimmed)
-    return Rule(name, field_type, dtype, read, meaning, **{"refusal": f"{name}_invalid", "same": same} | more)
+    given: dict[str, Any] = {"refusal": f"{name}_invalid", "same": parse.KEYS.get(name, trimmed)} | more
+    return Rule(name, field_type, dtype, read, meaning, **given)
 
 
 def _text(name: str, field_type: str, length: int, meaning: str) -> Rule:
