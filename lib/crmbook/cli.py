@@ -8,7 +8,7 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,7 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(*, as_json: bool, **given: Any) -> None:
         try:
+            _prepare(given)
             result = function(say=_silent if as_json else _say, **given)
         except CrmbookError as stop:
             _report(stop, as_json=as_json)
@@ -89,6 +90,16 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             click.echo(json.dumps(result, ensure_ascii=False, default=str))
 
     return wrapped
+
+
+def _prepare(given: Mapping[str, Any]) -> None:
+    """Keys stay out of core files, and names of customers and runs are names, not ways to other folders."""
+    from crmbook import runs, secrecy
+
+    secrecy.leave_no_core()
+    for option, argument in (("customer", "CUSTOMER"), ("run_id", "--run")):
+        if given.get(option):
+            runs.check_name(argument, given[option])
 
 
 def _say(line: str) -> None:
@@ -112,7 +123,9 @@ def _tell(line: str, kind: str, code: int, *, as_json: bool, **more: str) -> Non
 
 
 def _print_error(line: str, kind: str, code: int, **more: str) -> None:
-    click.echo(json.dumps({"error": line, "kind": kind, "exit_code": code, **more}, ensure_ascii=False))
+    text = json.dumps({"error": line, "kind": kind, "exit_code": code, **more}, ensure_ascii=False)
+    # What was typed may hold bytes that are no text.
+    click.echo(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 @main.command()
@@ -275,6 +288,7 @@ def lab(customer: str | None, port: int, no_browser: bool) -> None:
     from crmbook import desk
 
     try:
+        _prepare({"customer": customer})
         desk.lab(customer, port=port, opens_browser=not no_browser)
     except CrmbookError as stop:
         _report(stop, as_json=False)

@@ -97,6 +97,15 @@ def disk_error(what: str, problem: BaseException) -> DataError | None:
 
 
 @contextmanager
+def readable(what: str) -> Iterator[None]:
+    """While *what*, a file a person edits, is read: whatever the system says against it becomes a ConfigError."""
+    try:
+        yield
+    except OSError as problem:
+        raise ConfigError(f"{what}: {problem.strerror}; expected a file that can be read") from None
+
+
+@contextmanager
 def on_disk(what: str) -> Iterator[None]:
     """While *what* is written: trouble of the disk becomes a DataError of one line that names it."""
     try:
@@ -233,6 +242,17 @@ class Unavailable(ApiError):  # noqa: N818  a state of the vendor
 def without_query(route: str) -> str:
     """*route* as a path: scheme, user, host, query and fragment cut off."""
     return re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*", "", route).partition("?")[0].partition("#")[0]
+
+
+_NAMELIKE = re.compile(r"[^\W\d]+(?:[ .-][^\W\d]+)*")
+_LONGEST_NAME = 40
+
+
+def named(text: str) -> str:
+    """*text* where it can be a name that somebody misspelled; else only how long it is, for it may be a value."""
+    if len(text) <= _LONGEST_NAME and _NAMELIKE.fullmatch(text):
+        return text
+    return f"a text of {len(text)} characters" if text else "an empty text"
 
 
 _VALUES = re.compile(

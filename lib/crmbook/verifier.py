@@ -136,8 +136,8 @@ def write_zip(stream: Any, members: dict[str, bytes]) -> None:
 
 def _problems(files: Files) -> Iterator[str]:
     root = _json(files, MANIFEST)
-    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not root["chain"]:
-        yield f"{MANIFEST}: missing or not readable; without it nothing can be said"
+    if not is_whole(root):
+        yield f"{MANIFEST}: missing, not readable or not as it was sealed; without it nothing can be said"
         return
     if files.read(MANIFEST) != written(root):
         yield f"{MANIFEST}: altered, it is not written as it was sealed"
@@ -156,6 +156,9 @@ def _problems(files: Files) -> Iterator[str]:
             continue
         listed.add(f"{folder}/{MANIFEST}")
         content = _json(files, f"{folder}/{MANIFEST}")
+        if not isinstance(content, dict) or not _are_files(content.get("files")):
+            yield f"{folder}/{MANIFEST}: sealed, but no manifest of a phase"
+            continue
         for name, said in sorted(content["files"].items()):
             listed.add(f"{folder}/{name}")
             yield from _one(files, f"{folder}/{name}", said, missing_ok)
@@ -165,6 +168,42 @@ def _problems(files: Files) -> Iterator[str]:
     for name in files.names():
         if is_evidence(name) and name not in listed and name not in (MANIFEST, PACKED, LEDGER):
             yield f"{name}: not part of the archive; it was added afterwards"
+
+
+def is_whole(root: Any) -> bool:
+    """Whether *root* has the keys and kinds of a manifest with at least one entry; true or false is another question."""
+    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not _are_files(root["files"]):
+        return False
+    chain = root["chain"]
+    return isinstance(chain, list) and bool(chain) and all(map(_is_entry, chain))
+
+
+def _is_entry(entry: Any) -> bool:
+    if not _has(entry, "event", "sha256", "previous") or type(entry.get("number")) is not int:
+        return False
+    kinds = {"phase": ("phase", "manifest"), "approval": ()}
+    approvals = (
+        [*entry["stood_on"]] if isinstance(entry.get("stood_on", []), list) and "stood_on" in entry else []
+    )
+    approvals += [entry.get("approval")] if entry["event"] == "approval" else []
+    return (
+        entry["event"].replace("_", "").isalpha()
+        and _has(entry, *kinds.get(entry["event"], ()))
+        and all(_has(given, "what", "hash", "by") for given in approvals)
+        and isinstance(entry.get("stood_on", []), list)
+        and (not entry.get("ledger") or _has(entry["ledger"], "sha256", "evidence"))
+    )
+
+
+def _are_files(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        _has(said, "sha256") and type(said.get("size_bytes")) is int and type(said.get("personal")) is bool
+        for said in files.values()
+    )
+
+
+def _has(part: Any, *keys: str) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), str) for key in keys)
 
 
 def _unlinked(chain: list[dict[str, Any]]) -> Iterator[str]:
@@ -224,14 +263,15 @@ def _packed(files: Files, root: dict[str, Any], listed: set[str]) -> Iterator[st
     """What an archive left out by its own word is what it lacks, and all of it personal."""
     if not files.has(PACKED):
         return
-    said, run = _json(files, PACKED), _json(files, RUN) or {}
+    said, run = _json(files, PACKED), _json(files, RUN)
+    said, run = (part if isinstance(part, dict) else {} for part in (said, run))
     lacking = sorted(name for name in listed if not files.has(name))
     if any(e.get("ledger") for e in root["chain"]) and not files.has(LEDGER):
         lacking = sorted([*lacking, LEDGER])
     expected = {
         "customer": run.get("customer"), "run": run.get("run_id"), "with_data": LEDGER not in lacking, "left_out": lacking,
     }  # fmt: skip
-    if said is None or files.read(PACKED) != canonical(expected | {"with_data": said.get("with_data")}):
+    if files.read(PACKED) != canonical(expected | {"with_data": said.get("with_data")}):
         yield f"{PACKED}: altered, it does not say what this archive lacks"
 
 
@@ -262,7 +302,7 @@ def _last(chain: list[dict[str, Any]]) -> dict[str, Any]:
 def _json(files: Files, name: str) -> Any:
     try:
         return json.loads(files.read(name)) if files.has(name) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
