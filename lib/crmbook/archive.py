@@ -206,6 +206,7 @@ def _last(record: runs.Record) -> Entry:
 def _json(path: Path) -> Entry:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        verifier.canonical(content)
     except (ValueError, OSError, RecursionError) as problem:
         raise DataError(
             f"{path.parent.name}/{path.name}: not readable ({type(problem).__name__}); restore it from a copy"

@@ -5,6 +5,7 @@ in the file: it names the environment variables that hold them.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -17,6 +18,8 @@ from crmbook.errors import ConfigError, masked, named
 from crmbook.vendors.trust import checked_base_url
 
 Env = Literal["test", "production"]
+# Keys are of mixed case or without a word between underscores; what isn't a name for certain is not repeated.
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,24}")
 
 
 def _time_zone(name: str) -> str:
@@ -221,8 +224,13 @@ def token(variable: str, *, section: str, key: str) -> str:
     """The secret in the environment variable *variable*; raises ConfigError naming it, never its content."""
     value = os.environ.get(variable, "").strip()
     if not value:
+        told = (
+            variable
+            if _VARIABLE.fullmatch(variable)
+            else "no variable's name (the key itself never stands there)"
+        )
         raise ConfigError(
-            f"{key}/customer.toml: [{section}] token_env names {variable}, which is not set; export it"
+            f"{key}/customer.toml: [{section}] token_env names {told}, which is not set; export it"
         )
     return value
 

@@ -123,7 +123,9 @@ class Record:
     def get(self) -> dict[str, Any]:
         """Raises UsageError where there is no run, UpstreamError where run.json is not readable."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(text := self.path.read_text(encoding="utf-8"))
+            if "\\ud" in text.lower():  # half a character, which can be spelled but not written
+                json.dumps(content, ensure_ascii=False).encode()
         except FileNotFoundError:
             raise UsageError(
                 f"{_short(self.folder)}: no such run; list them with: crmbook status CUSTOMER"

@@ -301,9 +301,11 @@ def _last(chain: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _json(files: Files, name: str) -> Any:
     try:
-        return json.loads(files.read(name)) if files.has(name) else None
+        content = json.loads(files.read(name)) if files.has(name) else None
+        canonical(content)  # half a character, which JSON can spell, can't have been written
     except (ValueError, RecursionError):
         return None
+    return content
 
 
 def main(arguments: list[str]) -> int:

@@ -14,19 +14,20 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "lib")]
 
 
 def main() -> None:
     import atheris
-
-    with atheris.instrument_imports(include=["crmbook", "tomllib"]):
-        from fuzz.targets import TARGETS
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-        sys.exit(f"targets: {', '.join(TARGETS)}")
-    name = sys.argv.pop(1)
     import stamina
 
+    from fuzz import targets
+
+    if len(sys.argv) < 2 or sys.argv[1] not in targets.TARGETS:
+        sys.exit(f"targets: {', '.join(targets.TARGETS)}")
+    name = sys.argv.pop(1)
+    with atheris.instrument_imports(include=targets.READERS):
+        reader = targets.target(name)
     stamina.set_testing(True, attempts=1)
     work = Path(os.environ.get("FUZZ_WORK") or tempfile.mkdtemp(prefix="crmbook-fuzz-")) / name
     work.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def main() -> None:
         "-max_len=8192",
         *sys.argv[1:],
     ]
-    atheris.Setup([sys.argv[0], *given, str(work), str(HERE / "corpus" / name)], TARGETS[name])
+    atheris.Setup([sys.argv[0], *given, str(work), str(HERE / "corpus" / name)], reader)
     atheris.Fuzz()
 
 
