@@ -1,5 +1,6 @@
 """Shared parts of the tests: nothing waits for real, and the demo is run once for all who look at it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -68,13 +69,28 @@ class Demo:
     finished: Finished
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file stays on one worker, and so do all files that walk the same journey."""
+    walking = {item.path for item in items if "journey" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("journey" if item.path in walking else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo customer migrated once, as `crmbook demo` does it; tests only read it."""
-    folder = tmp_path_factory.mktemp("demo") / "runs"
-    folder.mkdir()
-    finished = crmbook("demo", "--json", runs=folder)
-    assert finished.code == 0, finished.out + finished.err
+    """The demo customer migrated once for all workers, as `crmbook demo` does it; tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
+    folder, told = shared / "runs", shared / "finished.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            finished = crmbook("demo", "--json", runs=folder)
+            assert finished.code == 0, finished.out + finished.err
+            told.write_text(json.dumps(vars(finished)), encoding="utf-8")
+    finished = Finished(**json.loads(told.read_text(encoding="utf-8")))
     return Demo(folder, Path(finished.json["report"]).parent, finished)
 
 

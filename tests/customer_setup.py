@@ -119,18 +119,23 @@ def scenario() -> Scenario:
 
 @dataclass
 class Customer:
-    """The customer acme in one folder of customers, with the tokens a person would export."""
+    """The customer acme (or *key*) in one folder of customers, with the tokens a person would export."""
 
     box: Sandbox
     runs: Path
     tokens: dict[str, str] = field(default_factory=dict)
+    key: str = KEY
 
     def __post_init__(self) -> None:
-        self.tokens = self.tokens or {v: self.box.ready[realm]["token"] for realm, v in TOKENS.items()}
+        self.tokens = self.tokens or {self.variable(r): self.box.ready[r]["token"] for r in TOKENS}
+
+    def variable(self, realm: str) -> str:
+        """The name of the variable the realm's token stands in."""
+        return TOKENS[realm].replace(KEY.upper(), self.key.upper())
 
     @property
     def folder(self) -> Path:
-        return self.runs / KEY
+        return self.runs / self.key
 
     def write_settings(self, replaced: Mapping[str, str] | None = None) -> None:
         """customer.toml and the automation inventory; *replaced* are texts of the file and what stands instead."""
@@ -145,7 +150,7 @@ active_automations = 1
 [source]
 kind = "api"
 base_url = "{ready["usercom"]["base_url"]}"
-token_env = "{TOKENS["usercom"]}"
+token_env = "{self.variable("usercom")}"
 requests_per_second = 200
 """
         for env, realm in REALMS.items():
@@ -154,7 +159,7 @@ requests_per_second = 200
 edition = "suite"
 plan = "pro"
 base_url = "{ready[realm]["base_url"]}"
-token_env = "{TOKENS[realm]}"
+token_env = "{self.variable(realm)}"
 requests_per_hour = 20000
 """
         text += "\n[policy]\nworkflows_disabled = true\n"
@@ -172,7 +177,7 @@ requests_per_hour = 20000
         return crmbook(*arguments, runs=self.runs, env=self.tokens)
 
     def run(self, env: str = "test", *arguments: str) -> Finished:
-        return self.crm("run", KEY, "--env", env, *arguments)
+        return self.crm("run", self.key, "--env", env, *arguments)
 
     def approve(self, stopped: Finished, by: str = "Eva Nowak") -> Finished:
         """The command a stop printed, typed with a name in the place of NAME."""

@@ -53,6 +53,7 @@ def discovered(record: runs.Record, people: tuple[dict[str, Any], ...] = PEOPLE)
         "source_contacts": source_contacts,
         "source_companies": source_companies,
         "source_deals": source_deals,
+        "billing": discovery.billing(source_contacts),
         "fields": discovery.fields(source_contacts, source_companies, source_deals, declared),
         "source_stages": stages(("10", "-New", 12.5), ("11", "Offer / sent", 40), pipeline="Sales / EU"),
         "agents": pl.DataFrame(

@@ -18,9 +18,6 @@ from crmbook.errors import GateFailed, RateLimited, UpstreamError, Waiting
 from test_config import GOOD
 
 COMMANDS = sorted(main.commands)
-NOT_BUILT = {
-    "batch": ["acme", "other", "--env", "test", "--jobs", "2"],
-}
 RUN = ["run", "acme", "--env", "test"]
 SETTINGS = (
     GOOD
@@ -50,8 +47,10 @@ def typed(*arguments: str) -> Finished:
 
 
 def test_the_commands_are_the_contracts() -> None:
-    """Every command the contract lists, and no other."""
-    promised = "approve batch demo doctor lab new pack purge reassign rollback run sandbox status verify"
+    """Every command the contract lists, and `worker` of the batch; no other."""
+    promised = (
+        "approve batch demo doctor lab new pack purge reassign rollback run sandbox status verify worker"
+    )
     assert promised == " ".join(COMMANDS)
 
 
@@ -68,17 +67,6 @@ def test_the_help_of_the_program_lists_every_command() -> None:
     """Each with its line."""
     shown = typed("--help").out
     assert [c for c in COMMANDS if not re.search(rf"^  {c} +\S", shown, re.MULTILINE)] == []
-
-
-@pytest.mark.parametrize("command", NOT_BUILT)
-@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
-def test_a_command_that_is_not_built_yet_says_so(acme: Path, command: str, as_json: bool) -> None:
-    """Exit 2 and one line, with the arguments the contract gives it; nothing is written."""
-    told = typed(command, *NOT_BUILT[command], *["--json"][: int(as_json)])
-    assert told.code == 2
-    line = told.json["error"] if as_json else told.err.removesuffix("\n")
-    assert re.fullmatch(rf"crmbook {command}: not built yet in version \S+", line)
-    assert [p.name for p in acme.iterdir()] == ["customer.toml"]
 
 
 @pytest.mark.parametrize(

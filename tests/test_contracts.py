@@ -13,7 +13,19 @@ LIB = PROJECT / "lib" / "crmbook"
 PHASES = {name.partition("_")[2] for name in runs.NAMES} | {runs.ROLLBACK.name}
 NOTEBOOKS = (*runs.NAMES, runs.ROLLBACK.name)
 # Modules that start things: they may import everything, and nothing else imports them.
-SHELL = {"__main__", "cli", "pipeline", "runner", "desk", "demo", "rollback"}
+SHELL = {
+    "__main__",
+    "cli",
+    "pipeline",
+    "runner",
+    "desk",
+    "demo",
+    "lab",
+    "rollback",
+    "batch",
+    "batch_dask",
+    "batch_worker",
+}
 # Third-party packages a group may not touch.
 EDGES = {"httpx", "papermill", "great_expectations", "plotly", "sqlite3", "nbconvert", "IPython"}
 

@@ -133,9 +133,9 @@ def test_every_colour_has_a_name_beside_it(page: list[dict[str, Any]]) -> None:
     bars(COUNTS, "entity", "kept", title="Kept")
     stacked(COUNTS, "entity", {"kept": "kept", "lost": "lost"}, title="Both")
     assert "legend" not in page[0]["text/html"]
-    assert re.findall(r'<span><i style="background:#\w+"></i>(\w+)</span>', page[1]["text/html"]) == [
-        "kept",
-        "lost",
+    assert re.findall(r'<rect [^>]*class="(\w+)"[^>]*/></svg>(\w+)</span>', page[1]["text/html"]) == [
+        ("kept", "kept"),
+        ("lost", "lost"),
     ]
     assert 'aria-label="contact: 4"' in page[1]["text/html"]
 

@@ -1,13 +1,14 @@
 """Every expectation of every suite passes on the demo's own tables and fails on planted bad data."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from conftest import Demo
+from conftest import Demo, crmbook
 from crmbook import gates, runs, tables
 from crmbook.errors import GateFailed, UsageError
 
@@ -100,13 +101,25 @@ def test_the_demo_passes_every_critical_check(demo: Demo, suite: Path) -> None:
 def test_an_expectation_fails_on_its_planted_defect(
     demo: Demo, tmp_path: Path, suite: Path, expectation: dict[str, Any]
 ) -> None:
-    """A gate that was never seen failing guards nothing."""
+    """A gate that was never seen failing guards nothing; a critical one stops the run, a warning lets it go on."""
     table = suite.stem.split(".")[1]
     frame = _good_row(tables.of(table), _table(demo, suite))
     planted = tmp_path / f"{table}.parquet"
     _planted(frame, expectation).write_parquet(planted)
-    failed = [c.id for c in gates.validate(planted, suite, table) if not c.passed]
-    assert expectation["meta"]["id"] in failed
+    checks = gates.validate(planted, suite, table)
+    told = expectation["meta"]["id"]
+    assert told in [c.id for c in checks if not c.passed]
+    assert (expectation["severity"] == "critical") is (told in [c.id for c in gates.stopping(checks)])
+
+
+def test_no_check_is_left_out_and_none_has_the_id_of_another() -> None:
+    """Every file of the folder is a suite of a phase and of a table it has, and every id names one expectation."""
+    files = [path.name for path in (runs.project() / "expectations").iterdir()]
+    assert sorted(files) == [suite.name for suite in SUITES]
+    phases = [*runs.NAMES, runs.ROLLBACK.name]
+    assert sorted(files) == sorted(path.name for phase in phases for path in gates.suites(phase).values())
+    ids = [parameter.values[1]["meta"]["id"] for parameter in EXPECTATIONS]
+    assert len(ids) == len(set(ids)) == sum(path.read_text().count('"type": "expect_') for path in SUITES)
 
 
 def _suite(folder: Path, *expectations: dict[str, Any]) -> Path:
@@ -191,6 +204,27 @@ def _wait_for(path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the gate process did not start")
+
+
+def test_a_gate_that_fails_ends_the_command_with_3(demo: Demo, tmp_path: Path) -> None:
+    """Typed: an inventory with fewer automations than the customer counts stops 07_handoff, which stays failed."""
+    import shutil
+
+    folder = tmp_path / "runs"
+    shutil.copytree(demo.runs, folder)
+    settings = folder / "demo" / "customer.toml"
+    text = settings.read_text(encoding="utf-8")
+    counted = re.search(r"active_automations = (\d+)", text)
+    assert counted
+    more = text.replace(counted.group(), f"active_automations = {int(counted.group(1)) + 1}")
+    settings.write_text(more, encoding="utf-8")
+    told = crmbook(
+        "run", "demo", "--env", "test", "--run", demo.run.name, "--only", "07_handoff", runs=folder
+    )
+    assert told.code == 3, told.err
+    assert re.search(r"07_handoff: 1 of \d+ checks failed: H-\d+ \(automation_check", told.err)
+    record = runs.Record(folder / "demo" / demo.run.name)
+    assert "failed" == record.phase("07_handoff")["status"]
 
 
 def test_a_failed_gate_names_its_checks_and_is_kept(demo: Demo, customers: Path) -> None:

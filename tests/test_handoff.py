@@ -88,6 +88,19 @@ AUTOMATION = {
 }
 
 
+SIGNS = frame(
+    tables.AUTOMATION_SIGNS,
+    {"kind": "mail", "sign": "mail 1", "records": 9, "is_explained": False},
+    {"kind": "tag", "sign": "welcome", "records": 2, "is_explained": True},
+)
+REJECTED_LINES = frame(
+    tables.SOURCE_REJECTS,
+    {"file": "users.csv", "line": 3, "reason": "too many cells"},
+    {"file": "users.csv", "line": 9, "reason": "too many cells"},
+    {"file": "deals.csv", "line": 2, "reason": "no id"},
+)
+
+
 def with_products(actual: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return {**actual, "deal": actual["deal"].with_columns(cf_usercom_products=pl.lit("1 x boat"))}
 
@@ -225,6 +238,8 @@ def open_items(
         automations=automations,
         automation_check=handoff.automation_check(automations, active),
         segments=SEGMENTS,
+        signs=SIGNS,
+        source_rejects=REJECTED_LINES,
         foreign_records=foreign,
     )
     return {row[0]: row[1:3] for row in table.rows()}
@@ -257,8 +272,11 @@ def test_open_items_of_a_clean_move() -> None:
         "deals: values rounded, in 1 field": (4, "customer"),
         "events not moved": (1, "customer"),
         "events with guests who are nobody of the team": (1, "customer"),
+        "lines of deals.csv that are no record: no id": (1, "customer"),
+        "lines of users.csv that are no record: too many cells": (2, "customer"),
         "lists under another name, because names clash": (1, "customer"),
         "segments to rebuild": (2, "customer"),
+        "signs of automations that are not in the inventory": (1, "customer"),
     } == open_items()
 
 

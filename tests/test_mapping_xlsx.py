@@ -51,13 +51,13 @@ def test_the_same_content_is_the_same_file(record: runs.Record) -> None:
 
 
 def test_no_cell_is_a_formula(record: runs.Record) -> None:
-    """A list `=Fair`, a choice `=Silver+`, an address `+ann@…` and a stage `-New` are text, and marked so."""
+    """A property `=Plan`, a list `=Fair`, a choice `=Silver+`, an address `+ann@…` and a stage `-New` are text, and marked so."""
     book = load_workbook(case.workbook(record))
     found = [cell for page in book for line in page.iter_rows() for cell in line if cell.value is not None]
     alike = {str(c.value): (c.data_type, c.quotePrefix) for c in found if str(c.value)[0] in "=+-@"}
 
     assert [] == [cell.coordinate for cell in found if cell.data_type == "f"]
-    assert dict.fromkeys(["=Fair", "=Silver+", "+ann@a.example", "-New"], ("s", True)) == alike
+    assert dict.fromkeys(["=Plan", "=Fair", "=Silver+", "+ann@a.example", "-New"], ("s", True)) == alike
 
 
 def test_a_person_types_in_the_cells_that_are_open(record: runs.Record) -> None:
@@ -91,6 +91,23 @@ def test_every_drop_down_offers_what_is_there(record: runs.Record) -> None:
             at = case.columns(page)[column.name]
             there = {page.cell(r, at).value for r in range(2, page.max_row + 1)} - {None}
             assert there <= set(lists[column.offers]), (sheet.entity, column.name)
+
+
+def test_a_field_says_what_it_is_called_and_what_else_it_may_be(customers: Path) -> None:
+    """The source's own name for a property, and the other targets with how sure they are."""
+    people = tuple({**person, "p_vorname": f"Ann {n}"} for n, person in enumerate(case.PEOPLE))
+    record = case.new_run(customers, people)
+    case.mapped(record)
+    page = load_workbook(case.workbook(record))["contact"]
+    at = case.columns(page)
+    told = {
+        field: [page.cell(case.row_of(page, field), at[c]).value or "" for c in ("label", "perhaps")]
+        for field in ("p_vorname", "p_seats", "email")
+    }
+
+    assert {
+        "p_vorname": ["vorname", "first_name (0.95)"], "p_seats": ["Seats", ""], "email": ["", ""]
+    } == told  # fmt: skip
 
 
 def test_what_stays_behind_says_how_many_records_that_touches(record: runs.Record) -> None:

@@ -14,7 +14,10 @@ from crmbook.sandbox import demo as scenario
 from customer_setup import KEY, Journey
 from customer_setup import scenario as small_scenario
 
-SHOWN = ("notebook.ipynb", "report.html", "index.html", "gate.json", "summary.json", "run.json", "log.jsonl")
+SHOWN = (
+    "notebook.ipynb", "report.html", "index.html", "gate.json", "summary.json", "run.json", "log.jsonl", "scope.html",
+    "handoff.html", "rebuild_guide.csv", "spot_check.csv",
+)  # fmt: skip
 SECRET_FOLDERS = ("data", "source", "drafts")
 SHORTEST = 6
 PERSONAL = {

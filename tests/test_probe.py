@@ -285,6 +285,23 @@ def test_a_probe_cut_short_at_any_moment_is_cleaned_up_by_the_next(edition: str)
             assert (calls, state(box), canary_count(box)) == (calls, before, 0)
 
 
+@pytest.mark.parametrize("edition", ["suite", "classic"])
+def test_a_cleaning_up_that_is_cut_short_itself_is_finished_by_the_next(edition: str) -> None:
+    """A probe cut amid its jobs, then the next one cut after the n-th answer: the third leaves the state from before."""
+    with Sandbox(switches=TENANT | {"job_delay_s": 0.0}, edition=edition) as box:
+        target = box.ready[REALM]
+        before = state(box)
+        fields = workspace_read.read(freshsales.connect(edition, target["base_url"], target["token"]))["target_fields"]  # fmt: skip
+        for calls in range(2, 32, 3):
+            for cut in (24, calls):
+                client = freshsales.connect(edition, target["base_url"], target["token"])
+                cut_after(client, cut)
+                with contextlib.suppress(PowerCut):
+                    probe.measure(client, fields, sleep=lambda _wait_s: None)
+            measured(freshsales.connect(edition, target["base_url"], target["token"]), box)
+            assert (calls, state(box), canary_count(box)) == (calls, before, 0)
+
+
 def test_a_killed_probe_is_cleaned_up_by_the_next(box: Sandbox, client: Freshsales) -> None:
     """SIGKILL in the middle of the jobs, for real."""
     before, posted = state(box), jobs(box)

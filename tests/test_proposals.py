@@ -13,11 +13,12 @@ DECLARED = attributes(
     ("contact", "rola", "Rola w firmie", "string"),
     ("contact", "vorname", "Vorname", "string"),
     ("contact", "klub", "Klub lojalnościowy", "fixed"),
+    ("contact", "dostawa", "Miasto dostawy", "string"),
     ("company", "seats_size", "Fleet size", "integer"),
 )
 PEOPLE: list[dict[str, object]] = [
     {"source_id": str(n), "name": f"Ann {n}", "p_stanowisko_pracy": f"Secret{n}", "p_rola": f"Hidden{n}" if n else None,
-     "p_vorname": f"Private{n}", "p_klub": '["Gold"]' if n % 2 else '["Silver"]'}
+     "p_vorname": f"Private{n}", "p_dostawa": f"Masked{n % 2}", "p_klub": '["Gold"]' if n % 2 else '["Silver"]'}
     for n in range(6)
 ]  # fmt: skip
 FIELDS = discovery.fields(
@@ -62,6 +63,14 @@ def test_what_structure_fills_is_never_given_to_a_property() -> None:
 
     assert _rows(made, "p_vorname") == [(1, "cf_vorname", True), (2, "first_name", False)]
     assert "structure fills that field" in made.filter(rank=2, source_field="p_vorname")["reason"].item()
+
+
+def test_a_near_miss_says_why_it_is_none() -> None:
+    """The city of a delivery stays a field of its own, as sure as any, and the reason names the word."""
+    row = MAPPING.filter(pl.col("source_field") == "p_dostawa").row(0, named=True)
+
+    assert ("cf_miasto_dostawy", 0.9) == (row["target_field"], row["confidence"])
+    assert row["reason"].endswith("; not city, because of dostawy (delivery)")
 
 
 def test_a_name_half_understood_is_a_suggestion() -> None:
@@ -111,6 +120,8 @@ def test_the_same_fields_give_the_same_proposals() -> None:
         pytest.param(["country"], {"label": "Country", "kind": "text", "sign": "country", "sign_share": 0.9}, id="countries"),
         pytest.param([], {"label": "Billing country", "kind": "text", "sign": "country", "sign_share": 0.9}, id="another one's"),
         pytest.param([], {"label": "Web xyzzy", "kind": "url"}, id="half of it is not understood"),
+        pytest.param(["city"], {"label": "xyz_city", "kind": "text"}, id="a system's prefix"),
+        pytest.param([], {"label": "city_xyz", "kind": "text"}, id="which stands before a name"),
     ],
 )  # fmt: skip
 def test_only_what_name_and_values_say_is_filled_in(expected: list[str], evidence: dict[str, object]) -> None:
@@ -200,3 +211,20 @@ def test_an_owner_of_another_e_mail_is_only_suggested() -> None:
     assert made.rows() == [
         ("1", 1, "ANN@a.example", 1.0), ("2", 1, "bea@old.example", 0.9), ("2", 2, "bea@new.example", 0.8),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        ("Miasto dostawy", "delivery"), ("Rechnungsstadt", "billing"), ("ville de naissance", "birth"),
+        ("ciudad del cónyuge", "other person"), ("previous city", "previous"), ("druhé město", "second"),
+        ("бажане місто", "desired"), ("cidade do evento", "thing"),
+    ],
+)  # fmt: skip
+def test_a_word_that_makes_it_another_field_is_named_in_the_reason(label: str, meant: str) -> None:
+    """A city of something else is not filled in, and the analyst reads why."""
+    evidence = proposal_targets.Evidence("contact", label, "text")
+    city = next(c for c in proposal_targets.candidates(evidence) if c.target == "city")
+
+    assert proposal_targets.prefilled(evidence) == []
+    assert meant in city.why

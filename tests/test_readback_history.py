@@ -158,6 +158,21 @@ def test_the_target_tells_its_history(target: Freshsales, case: Case) -> None:
     assert [(ids["list"], ids["other"])] == found["actual_list_members"].rows()
 
 
+def test_a_note_is_read_wherever_a_record_of_ours_says_it_has_one(target: Freshsales, case: Case) -> None:
+    """Also from one that should have none; what hangs on others' records is not asked for."""
+    theirs = target.create("contacts", {"last_name": "Cy", "email": "cy@x.example"})["id"]
+    target.create("notes", {"description": "theirs", "targetable_type": "Contact", "targetable_id": theirs})
+    noted = readback_history.Noted(target)
+    for module in set(readback_history.PARENTS.values()).intersection(target.edition.modules):
+        list(noted.pages(module, include=()))
+    person = next(place for place in noted.places if place[1] == case.ids["person"])
+    assert {person, ("contacts", case.ids["other"]), ("contacts", theirs)} == noted.places
+    found = readback_history.records(case.run, target, served, noted.places)
+    told = {(row["description"], row["parent"]) for row in rows(found, "notes").values()}
+    other = f"contact:{case.ids['other']}"
+    assert {("one<br>two", case.person), ("by hand", case.person), ("on nobody of ours", other)} == told
+
+
 def test_files_are_told_by_their_bytes(target: Freshsales, case: Case) -> None:
     """Name and size as the target tells them, the hash of what it serves; a link has its address."""
     found = readback_history.records(case.run, target, served)["actual_documents"]

@@ -11,7 +11,7 @@ import history_case
 from crmbook import apply, csvfiles, reassign
 from crmbook.errors import Unavailable, UpstreamError
 from crmbook.ledger import Ledger
-from crmbook.phases import load
+from crmbook.phases import load, reassigning
 from crmbook.runs import Run
 from crmbook.sandbox.server import Sandbox
 from crmbook.vendors.freshsales import Freshsales
@@ -114,6 +114,17 @@ def test_what_a_person_reassigned_stays(case: Case) -> None:
         "contact:101": "left", "contact:102": "waiting", "deal:901": "waiting", "task:activity:2": "moved",
         "sales_activity:activity:21": "waiting",
     }  # fmt: skip
+
+
+def test_06_learns_who_got_the_records(case: Case) -> None:
+    """Per agent the user their records went to, from the ledger; agents who still wait are not in it."""
+    box, run, _ = case
+    provision(box, INES)
+    done(run)
+    with Ledger(run.ledger_path) as ledger:
+        given = ledger.owners_given()
+    normalized = {entity: run.read(table) for entity, table in reassigning.OWNED.items()}
+    assert [("2", user(box, INES))] == reassigning.given(normalized, given).rows()
 
 
 def test_a_record_moved_once_is_not_moved_again(case: Case) -> None:

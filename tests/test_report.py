@@ -148,26 +148,30 @@ def test_the_front_page_tells_the_runs_own_numbers(demo: Demo) -> None:
         return f"{sum(int(frame[c].sum()) for frame in frames for c in columns if c in frame.columns):,}"
 
     wanted = {
-        "accounts, contacts and deals loaded": total("loaded", of=("class_balance",)),
-        "records of their history loaded": total("loaded", of=("history_class_balance",)),
+        "companies, contacts and deals in Freshsales": total("loaded", of=("class_balance",)),
+        "records of their history in Freshsales": total("loaded", of=("history_class_balance",)),
         "links missing or wrong": total("missing", "extra", "wrong_primary", of=("link_balance",)),
         "field values that differ": total("different", of=("field_fidelity", "history_fidelity")),
     }
     balances = ("class_balance", "history_class_balance")
     wanted["records missing or doubled"] = total("missing", "duplicated", "unexpected", of=balances)
     assert "0" not in (
-        wanted["accounts, contacts and deals loaded"],
-        wanted["records of their history loaded"],
+        wanted["companies, contacts and deals in Freshsales"],
+        wanted["records of their history in Freshsales"],
     )
     for label, figure in wanted.items():
         assert f"{figure}{label}" in page.text
 
 
 def test_the_front_page_leads_to_every_phase(demo: Demo) -> None:
-    """Seven links, each to a page that is there."""
+    """Seven notebooks, the scope and the rules that were checked, each a page that is there."""
     page = _Tags((demo.run / "index.html").read_text(encoding="utf-8"))
-    links = [str(a["href"]) for tag, a in page.tags if tag == "a"]
-    assert links == [f"{name}/report.html" for name in runs.NAMES]
+    links = [str(a["href"]) for tag, a in page.tags if tag == "a" and not str(a["href"]).startswith("#")]
+    assert links == [
+        *(f"{name}/report.html" for name in runs.NAMES),
+        "01_discovery/scope.html",
+        "data_docs/index.html",
+    ]
     assert [link for link in links if not (demo.run / link).is_file()] == []
 
 

@@ -162,6 +162,29 @@ def test_an_admins_edit_shows_in_the_api(box: Sandbox) -> None:
         assert 404 == client.get(f"contacts/{copy['id']}").status_code
 
 
+def test_documents_are_rewritten_exactly(box: Sandbox) -> None:
+    """Changed, taken away and made at once, nothing stamped; written back, the whole state is what it was."""
+    with crm(box) as client:
+        load(client, ["a", "b"])
+        before = box.admin("GET", f"state?realm={TEST}")
+        first, second = before[TEST]["contacts"]
+        strange = {"id": 7, "email": "c@x.example", "custom_field": {}, "created_at": first["created_at"]}
+        spoilt = {
+            str(first["id"]): first | {"created_at": "2001-01-01T00:00:00Z"},
+            str(second["id"]): None,
+            "7": strange,
+        }
+        box.admin("PUT", f"{TEST}/documents", {"contacts": spoilt})
+        told = box.admin("GET", f"state?realm={TEST}")[TEST]["contacts"]
+        assert [strange, spoilt[str(first["id"])]] == told
+        assert 404 == client.get(f"contacts/{second['id']}").status_code
+        box.admin(
+            "PUT", f"{TEST}/documents", {"contacts": {str(d["id"]): d for d in (first, second)} | {"7": None}}
+        )
+        assert 200 == client.get(f"contacts/{second['id']}").status_code
+    assert before == box.admin("GET", f"state?realm={TEST}")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -92,8 +92,34 @@ def test_calls_are_one_per_record_and_repair() -> None:
     assert ((14.0, "records"), (2.0, "contacts"), (1.0, "contacts")) == (
         found["records"], found["billable contacts"], found["contacts left out"],
     )  # fmt: skip
-    assert ((7.0, "calls"), (3.0, "calls"), (0.01, "hours")) == (
-        found["calls to write"], found["calls to read back"], found["hours at the plan's quota"],
+    assert ((7.0, "calls"), (9.0, "calls"), (3.0, "calls"), (0.02, "hours")) == (
+        found["calls to write"], found["calls to write the history"], found["calls to read back"],
+        found["hours at the plan's quota"],
+    )  # fmt: skip
+
+
+def test_calls_of_the_history_are_an_upper_bound() -> None:
+    """Three instants an e-mail, one call for each activity, event, chat and file, a hundred members a call."""
+    whole = _inventory(
+        ("activities", 9), ("events", 4), ("conversations", 2), ("files", 1), ("emails", 5), ("segment_members", 101)
+    )  # fmt: skip
+    assert _estimate(whole)["calls to write the history"] == (9 + 4 + 2 + 1 + 3 * 5 + 2, "calls")
+
+
+def test_files_and_automations_are_checked_against_the_plan() -> None:
+    """The largest file, all of them together, and one workflow for each active automation."""
+    files = pl.DataFrame(
+        [{"entity": "deal", "source_id": "1", "name": n, "size_bytes": size} for n, size in (("a", 200 * 1024**2), ("b", 3 * 1024**3))],
+        schema=tables.SOURCE_FILES.columns,
+    )  # fmt: skip
+    growth = plans.plan("growth")
+    limits = plan_limits.of(growth) | plan_limits.features(growth) | plan_limits.files(growth, users=1)
+    made = scoping.plan_check(
+        FIELDS, stages=ONE_PIPELINE, agents=AGENTS, deals=SALES, limits=limits, files=files, automations=7
+    )
+    found = {r[0]: r[1:4] for r in made.iter_rows()}
+    assert ((3072.0, 150.0, False), (3.2, 2.0, False), (7.0, None, None)) == (
+        found["largest file in MB"], found["files in GB"], found["active workflows"],
     )  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from crmbook.phases import signs
         pytest.param(
             ("country", 1.0), ["Polska", "DE", "France", " spain "], id="names and codes of countries"
         ),
+        pytest.param(
+            ("country", 1.0), ["POL", "DEU", "Україна", "Slovensko"], id="longer codes, further languages"
+        ),
         pytest.param(("country", 0.75), ["Polska", "DE", "France", "EMEA"], id="most of them"),
         pytest.param(("", 0.0), ["Polska", "here", "there", "everywhere"], id="few of them"),
         pytest.param(("currency", 1.0), ["EUR", "PLN", "eur"], id="currencies"),

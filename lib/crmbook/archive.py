@@ -17,6 +17,7 @@ from crmbook.errors import DataError, SchemaError
 from crmbook.ledger import Ledger
 
 VERIFIER: Final = "verify.py"
+DATA_DOCS: Final = "data_docs"
 _LOG: Final = "log.jsonl"
 # What a phase may not start without; an approval given in another run of the customer counts for the mapping.
 _STANDS_ON: Final = {
@@ -71,6 +72,8 @@ def seal(record: runs.Record, *events: Entry) -> str:
 
 def role(name: str) -> str:
     """What a file of the archive is for, in one word."""
+    if Path(name).parts[0] == DATA_DOCS:
+        return "rules and their results"
     return _ROLES.get(Path(name).name) or _SUFFIXES.get(Path(name).suffix, "other")
 
 
@@ -116,12 +119,13 @@ def _described(path: Path, name: str) -> Entry:
 
 
 def _root_files(folder: Path) -> dict[str, Entry]:
-    """The files beside the phases' folders; of the log, what it holds now, since it only grows."""
+    """The files beside the phases' folders, and the Data Docs; of the log, what it holds now, since it only grows."""
     found = {}
-    for path in sorted(folder.iterdir()):
-        apart = (verifier.MANIFEST, verifier.LEDGER)
-        if path.is_file() and verifier.is_evidence(path.name) and path.name not in apart:
-            found[path.name] = _described(path, path.name) | ({"grows": True} if path.name == _LOG else {})
+    apart = (verifier.MANIFEST, verifier.LEDGER)
+    for path in sorted([*folder.iterdir(), *(folder / DATA_DOCS).rglob("*")]):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and verifier.is_evidence(name) and name not in apart:
+            found[name] = _described(path, name) | ({"grows": True} if name == _LOG else {})
     return found
 
 

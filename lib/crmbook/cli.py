@@ -6,16 +6,18 @@ Exit codes: 0 done, 1 a bug, 2 wrong usage or configuration, 3 a gate failed, 4 
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from crmbook import __version__
-from crmbook.errors import CrmbookError, UsageError, Waiting, disk_error
+from crmbook import __version__, telling
+from crmbook.errors import CrmbookError, UsageError
 
 Env = Literal["test", "production"]
 _ENV = click.Choice(["test", "production"])
@@ -34,8 +36,8 @@ class _Main(click.Group):
         try:
             code = super().main(given, **{**extra, "standalone_mode": False})
         except click.ClickException as problem:
-            _print_error(problem.format_message(), "UsageError", problem.exit_code)
-            sys.exit(problem.exit_code)
+            told = telling.account(problem.format_message(), "UsageError", problem.exit_code)
+            sys.exit(_tell(told, as_json=True))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -72,22 +74,16 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
     def wrapped(*, as_json: bool, **given: Any) -> None:
         try:
             _prepare(given)
-            result = function(say=_silent if as_json else _say, **given)
-        except CrmbookError as stop:
-            _report(stop, as_json=as_json)
-            sys.exit(stop.exit_code)
-        except KeyboardInterrupt:
-            _tell("interrupted; run again to continue", "Interrupted", 130, as_json=as_json)
-            sys.exit(130)
-        except Exception as bug:
-            if told := disk_error(str(getattr(bug, "filename", None) or "a file"), bug):
-                _report(told, as_json=as_json)
-                sys.exit(told.exit_code)
-            click.echo(traceback.format_exc(limit=-6), err=True)
-            _tell("a bug; please report it with the lines above", type(bug).__name__, 1, as_json=as_json)
-            sys.exit(1)
+            with _fetched(function.__name__, given.get("customer")):
+                result = function(say=_silent if as_json else _say, **given)
+        except (Exception, KeyboardInterrupt) as problem:
+            if telling.is_bug(problem):
+                click.echo(traceback.format_exc(limit=-6), err=True)
+            sys.exit(_tell(telling.told(problem), as_json=as_json))
         if as_json and result is not None:
             click.echo(json.dumps(result, ensure_ascii=False, default=str))
+        if code := (result or {}).get("exit_code", 0):
+            sys.exit(code)
 
     return wrapped
 
@@ -97,9 +93,19 @@ def _prepare(given: Mapping[str, Any]) -> None:
     from crmbook import runs, secrecy
 
     secrecy.leave_no_core()
-    for option, argument in (("customer", "CUSTOMER"), ("run_id", "--run")):
-        if given.get(option):
-            runs.check_name(argument, given[option])
+    customers = [given.get("customer"), *given.get("customers", ())]
+    for argument, name in [*(("CUSTOMER", name) for name in customers), ("--run", given.get("run_id"))]:
+        if name:
+            runs.check_name(argument, name)
+
+
+def _fetched(command: str, customer: str | None) -> AbstractContextManager[None]:
+    """The customer's folder out of the run store for as long as the command runs, where CRMBOOK_RUNS names a store."""
+    if not customer or "://" not in os.environ.get("CRMBOOK_RUNS", ""):
+        return nullcontext()
+    from crmbook import store
+
+    return store.checked_out(customer, writes=command not in ("status", "worker"))
 
 
 def _say(line: str) -> None:
@@ -110,22 +116,14 @@ def _silent(line: str) -> None:
     """With --json nothing but the object goes to stdout."""
 
 
-def _report(stop: CrmbookError, *, as_json: bool) -> None:
-    more = {"waits_for": stop.what, "command": stop.command} if isinstance(stop, Waiting) else {}
-    _tell(" ".join(str(stop).split()), type(stop).__name__, stop.exit_code, as_json=as_json, **more)
-
-
-def _tell(line: str, kind: str, code: int, *, as_json: bool, **more: str) -> None:
+def _tell(told: dict[str, Any], *, as_json: bool) -> int:
+    """The stop on its stream; its exit code."""
     if as_json:
-        _print_error(line, kind, code, **more)
+        # What was typed may hold bytes that are no text.
+        click.echo(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8"))
     else:
-        click.echo(line, err=True)
-
-
-def _print_error(line: str, kind: str, code: int, **more: str) -> None:
-    text = json.dumps({"error": line, "kind": kind, "exit_code": code, **more}, ensure_ascii=False)
-    # What was typed may hold bytes that are no text.
-    click.echo(text.encode("utf-8", "replace").decode("utf-8"))
+        click.echo(told["error"], err=True)
+    return int(told["exit_code"])
 
 
 @main.command()
@@ -283,16 +281,16 @@ def status(say: Callable[[str], None], customer: str, run_id: str) -> dict[str, 
 @click.argument("customer", required=False)
 @click.option("--port", default=8888, show_default=True)
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
-def lab(customer: str | None, port: int, no_browser: bool) -> None:
+@click.option("--reveal", is_flag=True, help="A copy of its own that shows names and addresses, and says so.")
+def lab(customer: str | None, port: int, no_browser: bool, reveal: bool) -> None:
     """Open JupyterLab on working copies, never on the templates."""
-    from crmbook import desk
+    from crmbook import lab as laboratory
 
     try:
         _prepare({"customer": customer})
-        desk.lab(customer, port=port, opens_browser=not no_browser)
+        laboratory.open(customer, port=port, opens_browser=not no_browser, reveals=reveal)
     except CrmbookError as stop:
-        _report(stop, as_json=False)
-        sys.exit(stop.exit_code)
+        sys.exit(_tell(telling.told(stop), as_json=False))
 
 
 @main.command()
@@ -330,21 +328,41 @@ def purge(say: Callable[[str], None], customer: str, run_id: str, *, yes: bool) 
     return evidence.purge(customer, run_id, say, yes=yes)
 
 
-def _not_built(name: str, help_text: str, *options: click.Parameter) -> None:
-    @_command
-    def command(**_given: Any) -> None:
-        raise UsageError(f"crmbook {name}: not built yet in version {__version__}")
+@main.command()
+@click.argument("customers", nargs=-1, required=True)
+@click.option("--env", type=_ENV, required=True)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Customers at once on this machine; default: its cores.",
+)
+@click.option(
+    "--scheduler", default="", metavar="tcp://HOST:PORT", help="Run on the Dask cluster of this scheduler."
+)
+@click.option(
+    "--approve-all", is_flag=True, help="Approve everything that asks, in the name given with --by."
+)
+@click.option("--by", default="", help="Who approves.")
+@_command
+def batch(say: Callable[[str], None], customers: tuple[str, ...], env: Env, **given: Any) -> dict[str, Any]:
+    """Run many customers side by side; none stops another, and running again continues each."""
+    from crmbook import batch as side_by_side
 
-    made = click.command(name, help=f"{help_text} (not built yet)")(command)
-    made.params[:0] = list(options)
-    main.add_command(made)
+    return side_by_side.run(customers, env, say, **given)
 
 
-_RUN = click.Option(["--run", "run_id"], required=True)
-_CUSTOMER = click.Argument(["customer"])
-_YES = click.Option(["--yes"], is_flag=True)
-_not_built(
-    "batch", "Run many customers side by side.", click.Argument(["customers"], nargs=-1, required=True),
-    click.Option(["--env"], type=_ENV, required=True), click.Option(["--jobs"], type=int),
-    click.Option(["--scheduler"]), click.Option(["--approve-all"], is_flag=True), click.Option(["--by"]),
-)  # fmt: skip
+@main.command()
+@click.argument("customers", nargs=-1)
+@click.option(
+    "--scheduler",
+    default="tcp://HOST:8786",
+    metavar="tcp://HOST:PORT",
+    help="Where the workers shall report.",
+)
+@_command
+def worker(say: Callable[[str], None], customers: tuple[str, ...], scheduler: str) -> dict[str, Any]:
+    """Print what a Dask worker needs for these customers, or for all: variables, command, versions; never a token."""
+    from crmbook import batch
+
+    return batch.worker(customers, scheduler, say)

@@ -28,17 +28,22 @@ def write(
     path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, mode: int = 0o600
 ) -> None:
     """*rows* under *columns* at *path*; None is an empty cell."""
-    text = io.StringIO(newline="")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runs.write_text(path, text(columns, rows), mode=mode)
+
+
+def text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """*rows* under *columns* as the text of a file; None is an empty cell."""
+    out = io.StringIO(newline="")
     # A carriage return alone ends a line for whoever reads, but is not quoted by whoever writes.
     plain, quoted = (
-        csv.writer(text, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        csv.writer(out, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )
     plain.writerow(columns)
     for row in rows:
         cells = [safe(row.get(column)) for column in columns]
         (quoted if any(map(_QUOTED.search, cells)) else plain).writerow(cells)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    runs.write_text(path, text.getvalue(), mode=mode)
+    return out.getvalue()
 
 
 def read(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from crmbook import decision_files, decisions, losses, map_history, proposing, tables
+from crmbook import decision_files, decisions, exclusion_file, losses, map_history, proposing, tables
 from crmbook.phases import (
     carriers,
     choice_map,
     decision_rows,
     events,
+    exclusions,
     jsonfields,
     listing,
     map_diff,
@@ -63,6 +64,7 @@ def decide(run: Run) -> pl.DataFrame:
     """
     names = list(_Sources.__annotations__)
     sources = _Sources(**dict(zip(names, run.frames(*names), strict=True)))
+    exclusion_file.take(run, sources.source_contacts)
     found = decision_files.latest(run)
     before = found.decisions
     asked, judged = proposing.proposed(run, sources.fields)
@@ -130,9 +132,12 @@ def offer_mapping(run: Run) -> None:
         f" {plans.activity_types.height} activity types, {plans.event_types.height} events, {plans.list_plan.height} lists;"
         f" {losses.headline(run)}"
     )
+    left_out = run.read("exclusions")
+    summary += f"; {left_out.height:,} contacts left out by decision" if left_out.height else ""
     summary += f"; {still.height} rows are open" if still.height else ""
     effective = plans.effective() | {
         "choices": choice_map.changed(choices),
+        "exclusions": exclusions.effective(left_out),
         # What a person has to decide anew is another map than the one where it was decided.
         "reopened": rows.filter(marks.is_reopened()).select("entity", "source_field", "note"),
     }

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import choice_map, planning
+from crmbook.phases import choice_map, matching, planning
 from crmbook.phases.decision_rows import OWNER, STAGE
 from crmbook.phases.standard_map import MODULES
 from crmbook.runs import Run
@@ -19,7 +19,7 @@ Facts = dict[str, dict[str, dict[str, Any]]]
 
 def facts(run: Run, rows: pl.DataFrame) -> Facts:
     """The told columns of every row of *rows* (`tables.DECISION_ROWS`)."""
-    told = _of_fields(run.read("fields"), _loss(run))
+    told = _of_fields(run.read("fields"), _loss(run), _perhaps(run.read("proposals")))
     told[STAGE] = {
         f"{r['pipeline_id']}/{r['stage_id']}": {**r, "target_probability": r["target_probability"]}
         for r in run.read("stages").select(
@@ -64,11 +64,15 @@ def known_fields(run: Run) -> dict[str, list[str]]:
     return {module: sorted(names) for module, names in found.iter_rows()}
 
 
-def _of_fields(fields: pl.DataFrame, loss: dict[tuple[str, str], str]) -> Facts:
+def _of_fields(
+    fields: pl.DataFrame, loss: dict[tuple[str, str], str], perhaps: dict[tuple[str, str], str]
+) -> Facts:
     told: Facts = {entity: {} for entity in MODULES}
     for row in fields.iter_rows(named=True):
         declared, observed = row["declared"], row["observed"]
         told[row["entity"]][row["field"]] = {
+            "label": "" if row["is_standard"] else matching.label_of(row["label"]),
+            "perhaps": perhaps.get((row["entity"], row["field"]), ""),
             "type": observed if declared in ("", observed) else f"{observed} ({declared})",
             "filled": row["filled"] / row["records"] if row["records"] else None,
             "records": row["filled"], "distinct": row["distinct"], "longest": row["max_length"],
@@ -76,6 +80,16 @@ def _of_fields(fields: pl.DataFrame, loss: dict[tuple[str, str], str]) -> Facts:
         if loss:
             told[row["entity"]][row["field"]]["loss"] = loss.get((row["entity"], row["field"]), "")
     return told
+
+
+def _perhaps(proposals: pl.DataFrame) -> dict[tuple[str, str], str]:
+    """What else a field may become, the likeliest first, with how sure that is."""
+    others = proposals.filter(~pl.col("is_chosen")).sort("entity", "source_field", "rank")
+    told: dict[tuple[str, str], list[str]] = {}
+    for row in others.iter_rows(named=True):
+        key = (row["entity"], row["source_field"])
+        told.setdefault(key, []).append(f"{row['target_field']} ({row['confidence']:.2f})")
+    return {key: ", ".join(parts) for key, parts in told.items()}
 
 
 def _loss(run: Run) -> dict[tuple[str, str], str]:

@@ -131,7 +131,8 @@ def tenant_ids(run: Run) -> TargetIds:
     """The ids of the tenant that stand for agents, stages, lifecycles and currencies."""
     names = ("owners", "stages", "target_owners", "target_stages", "target_statuses", "target_currencies")
     frames = dict(zip(names, run.frames(*names), strict=True))
-    return target_ids.resolve(**frames, admin_email=run.customer.admin_email)
+    ids = target_ids.resolve(**frames, admin_email=run.customer.admin_email)
+    return target_ids.after_reassigning(ids, run.read("reassigned"))
 
 
 def _expected(normalized: Frames, ids: TargetIds) -> dict[str, pl.DataFrame]:

@@ -1,15 +1,12 @@
 """What a person types around a run: a new customer's folder, a check of everything it needs, where runs stand."""
 
 import json
-import os
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import config, cutover, extract, extract_csv, map_history, runs
+from crmbook import config, cutover, extract, extract_csv, map_history, progress, runs
 from crmbook.errors import CrmbookError, NotFound, ParameterError, UsageError
 from crmbook.vendors import freshsales, usercom
 from crmbook.vendors.plans import plan as plan_of
@@ -142,7 +139,7 @@ def status(customer: str, run_id: str, say: Say) -> dict[str, Any]:
             say(f"  waits for approval of {offer['what']}: {offer['summary']}")
             say(f"  {offer['command']}")
         if live := state["progress"]:
-            say(f"  now: {live['phase']} {live['entity']} {live['done']:,} of {live['total'] or '?'}")
+            say(f"  now: {progress.line(live)}")
     proofs = [
         cutover.state(customer, env) for env in dict.fromkeys(s["env"] for s in states if s["is_delta"])
     ]
@@ -187,51 +184,7 @@ def _rolled_back(content: dict[str, Any]) -> str:
 
 def _progress(record: runs.Record) -> dict[str, Any] | None:
     try:
-        live: dict[str, Any] = json.loads((record.folder / ".progress.json").read_text(encoding="utf-8"))
+        live: dict[str, Any] = json.loads((record.folder / progress.NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return live if time.time() - live["at"] < 60 else None
-
-
-def lab(customer: str | None, *, port: int, opens_browser: bool) -> None:
-    """JupyterLab on copies of the templates in runs/<customer>/drafts, filled in for its newest run."""
-    if customer is None:
-        folder = runs.root() / "drafts"
-    else:
-        config.read(runs.root() / customer / "customer.toml")
-        folder = runs.root() / customer / "drafts"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    newest = runs.all_runs(customer)[-1].folder.name if customer and runs.all_runs(customer) else ""
-    for template in sorted((runs.project() / "notebooks").glob("*.ipynb")):
-        draft = folder / template.name
-        if not draft.exists():
-            _draft(template, draft, customer, newest)
-    if shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) is None:
-        raise UsageError("jupyterlab is not installed here; install the project with: make demo")
-    environment = {**os.environ, "CRMBOOK_RUNS": str(runs.root())}
-    arguments = [f"--ServerApp.root_dir={folder}", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
-    # As root (a container) the server refuses to start without being told; it listens on loopback only.
-    arguments += ["--allow-root"] if os.geteuid() == 0 else []
-    arguments += [] if opens_browser else ["--no-browser"]
-    # News and update checks would leave the machine.
-    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments, *quiet], environment)  # noqa: S606
-
-
-def _draft(template: Path, draft: Path, customer: str | None, run_id: str) -> None:
-    """A working copy with the customer's parameters; the template itself is never opened for work."""
-    import papermill
-
-    from crmbook import runner
-
-    known = runner.declared(template.stem)
-    given = {"customer": customer, "run_id": run_id}
-    parameters = {k: v for k, v in given.items() if v and k in known}
-    papermill.execute_notebook(
-        str(template),
-        str(draft),
-        parameters=parameters,
-        prepare_only=True,
-        kernel_name="python3",
-        progress_bar=False,
-    )
+    return live if progress.is_live(live, time.time()) else None

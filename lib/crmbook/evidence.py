@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import archive, recount, runs, verifier
+from crmbook import archive, drafts, recount, runs, verifier
 from crmbook.errors import UpstreamError, UsageError
 
 Say = Callable[[str], None]
@@ -24,8 +24,8 @@ def verify(customer: str, run_id: str, say: Say) -> dict[str, Any]:
     record = _record(customer, run_id)
     problems = verifier.check(record.folder)
     content = record.get()
-    can_recount = not _purged(record) and not problems
-    problems += recount.findings(record) if can_recount else []
+    told = recount.Recount([], []) if problems else recount.recount(record)
+    problems += told.findings
     if problems:
         for line in problems[:_SHOWN]:
             say(line)
@@ -36,10 +36,17 @@ def verify(customer: str, run_id: str, say: Say) -> dict[str, Any]:
     head = _head(record)
     for given in content["approvals"]:
         say(f"{given['what']} {given['hash'][:12]} approved by {given['by']} at {given['at']}")
-    if not can_recount:
-        say("personal data was purged: hashes and order were checked, numbers were not recomputed")
+    if told.impossible:
+        say(
+            "personal data was purged: hashes and order were checked, numbers as far as their tables are still there"
+        )
+    for line in told.impossible:
+        say(f"not recomputed: {line}")
     say(f"complete, unaltered and in order; the last entry of the chain is {head[:16]}")
-    return {"customer": customer, "run": run_id, "head": head, "recomputed": can_recount, "findings": []}
+    return {
+        "customer": customer, "run": run_id, "head": head, "recomputed": not told.impossible,
+        "not_recomputed": told.impossible, "findings": [],
+    }  # fmt: skip
 
 
 def pack(customer: str, run_id: str, say: Say, *, with_data: bool = False) -> dict[str, Any]:
@@ -91,7 +98,8 @@ def purge(customer: str, run_id: str, say: Say, *, yes: bool = False) -> dict[st
         )
     if not _purged(record) and (problems := verifier.check(record.folder)):
         raise UpstreamError(f"{customer}/{run_id}: {problems[0]}; what does not hold is not purged")
-    archive.seal(record)
+    # said before anything goes: a purge that was cut short is finished by the next one
+    archive.seal(record, {"event": "purge", "at": runs.now(), "state": "begun", "files": len(names)})
     for name in names:
         (record.folder / name).unlink(missing_ok=True)
     ledger = record.folder / verifier.LEDGER
@@ -100,10 +108,26 @@ def purge(customer: str, run_id: str, say: Say, *, yes: bool = False) -> dict[st
     for copy in record.folder.parent.glob(f"{customer}-{run_id}-with-data.zip"):
         copy.unlink()
         names.append(copy.name)
-    head = archive.seal(record, {"event": "purge", "at": runs.now(), "removed": len(names)})
+    names += drafts.remove(record.folder.parent, run_id)
+    lost = _no_longer(names)
+    head = archive.seal(
+        record,
+        {"event": "purge", "at": runs.now(), "state": "done", "removed": len(names), "no_longer": lost},
+    )
     say(f"{len(names)} files with personal data deleted, the ledger keeps ids, hashes and outcomes")
-    say("no longer possible: rollback of this run, recomputing its numbers, opening its tables in the lab")
-    return {"customer": customer, "run": run_id, "removed": len(names), "head": head}
+    say(f"no longer possible: {', '.join(lost)}")
+    return {"customer": customer, "run": run_id, "removed": len(names), "no_longer": lost, "head": head}
+
+
+def _no_longer(names: list[str]) -> list[str]:
+    """What nobody can do any more with a run that lacks these files."""
+    folders = sorted({name.partition("/")[0] for name in names})
+    phases = [folder for folder in folders if verifier.PHASE.fullmatch(folder)]
+    return [
+        "rollback of this run",
+        "opening its tables in the lab",
+        *(f"recomputing what was made of the tables of {phase}" for phase in phases),
+    ]
 
 
 def _record(customer: str, run_id: str) -> runs.Record:

@@ -127,6 +127,7 @@ def _client(run: Run) -> UserCom:
     limits = {"second": int(rate)} if rate >= 1 else {"minute": max(1, int(rate * 60))}
     host = checked_base_url(base_url).netloc.decode()
     quota = Quota(run.quota_path, host, limits)
+    run.pace.calls_left = quota.left
     return UserCom(base_url, token, quota=quota, max_wait_s=waiting.max_wait_s())
 
 

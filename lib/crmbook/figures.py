@@ -1,34 +1,39 @@
 """How a notebook shows a table or a figure: readable in Jupyter, in the archived HTML and in a terminal.
 
-`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked. A figure
-is one display with three representations (Plotly JSON, static HTML with inline bars, plain text), so
-nothing needs a browser engine or the network, and the same data gives the same bytes.
+`show` is the only way a frame is displayed: at most 20 rows and 10 columns, personal columns masked; in the lab a table
+that sorts and filters. The vocabulary of figures is small: `bars`, `stacked`, `flow` from records to found, `timeline`,
+`heat` of how full fields are, `links` and what they lose. A figure is one display in three forms (see `charts`), and the
+same data gives the same bytes.
 """
 
 import html
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 from IPython.display import display
 
-from crmbook import tables
+from crmbook import charts, charts_flow, charts_time, lab_tables, tables
+from crmbook.charts import Chart, Series, text
 
 ROWS: Final = 20
 COLUMNS: Final = 10
 MASK: Final = "•••"
-# One colour per meaning, everywhere; each reads on white and on near-black.
-COLOURS: Final = {"kept": "#2f9e6e", "changed": "#c98a0b", "lost": "#d1495b", "neutral": "#4c78b8"}
 
 
 def show(frame: pl.DataFrame, table: str = "", *, reveal: bool = False, rows: int = ROWS) -> None:
     """*frame* on the page; *table* names the contract that says which of its columns are personal."""
     contract = tables.of(table) if table else None
+    if lab_tables.is_on():
+        personal = [] if reveal or contract is None else [c for c in frame.columns if contract.is_personal(c)]
+        lab_tables.show(
+            frame.with_columns(pl.when(pl.col(c).is_not_null()).then(pl.lit(MASK)).alias(c) for c in personal)
+        )
+        return
     columns = frame.columns[:COLUMNS]
     head = frame.select(columns).head(rows)
     hidden = set() if reveal or contract is None else {c for c in columns if contract.is_personal(c)}
     cells = [
-        [MASK if c in hidden and v is not None else _text(v) for c, v in row.items()]
+        [MASK if c in hidden and v is not None else text(v) for c, v in row.items()]
         for row in head.to_dicts()
     ]
     more = [f"… {frame.height - head.height:,} more rows"] if frame.height > head.height else []
@@ -42,65 +47,91 @@ def show(frame: pl.DataFrame, table: str = "", *, reveal: bool = False, rows: in
 
 def bars(frame: pl.DataFrame, label: str, value: str, *, title: str, meaning: str = "neutral") -> None:
     """Horizontal bars of *value* by *label*, in the order of the frame, at most 20."""
-    shown = frame.head(ROWS)
-    labels = [str(v) for v in shown[label].to_list()]
-    values = [float(v or 0) for v in shown[value].to_list()]
-    _figure(title, [(labels, values, value.replace("_", " "), COLOURS[meaning])])
+    stacked(frame, label, {value: meaning}, title=title)
 
 
 def stacked(frame: pl.DataFrame, label: str, parts: dict[str, str], *, title: str) -> None:
     """Stacked bars: *parts* maps a column to its meaning (kept, changed, lost or neutral)."""
     shown = frame.head(ROWS)
-    labels = [str(v) for v in shown[label].to_list()]
-    series = [
-        (labels, [float(v or 0) for v in shown[c].to_list()], c.replace("_", " "), COLOURS[m])
-        for c, m in parts.items()
+    _draw(charts.bars(title, _texts(shown, label), _series(shown, parts)))
+
+
+def flow(frame: pl.DataFrame, left: pl.DataFrame, *, title: str) -> None:
+    """What got from the source to the target, step by step, and what left where: FLOW and FLOW_LEFT of some entities."""
+    _draw(charts_flow.flow(title, stations(frame, left)))
+
+
+def stations(frame: pl.DataFrame, left: pl.DataFrame) -> list[charts_flow.Step]:
+    """FLOW and FLOW_LEFT summed over their entities, as the stations of a figure."""
+    at = frame.group_by("position", "step").agg(pl.col("records").sum()).sort("position")
+    return [
+        charts_flow.Step(step, number, *_behind(left.filter(pl.col("position") == position)))
+        for position, step, number in at.iter_rows()
     ]
-    _figure(title, series)
 
 
-def _figure(title: str, series: Sequence[tuple[list[str], list[float], str, str]]) -> None:
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "bar", "orientation": "h", "x": values, "y": labels, "name": name,
-            "marker": {"color": colour}, "hovertemplate": "%{y}: %{x:,}<extra>" + name + "</extra>",
-        }
-        for labels, values, name, colour in series
-    ]  # fmt: skip
-    rows = len(series[0][0]) if series else 0
-    layout = {
-        "title": {"text": title, "font": {"size": 15}}, "barmode": "stack", "height": 120 + 26 * rows,
-        "yaxis": {"autorange": "reversed", "automargin": True}, "xaxis": {"rangemode": "tozero", "separatethousands": True},
-        "margin": {"l": 10, "r": 10, "t": 50, "b": 30}, "showlegend": len(series) > 1,
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#7a7f87"},
-    }  # fmt: skip
-    figure = {"data": traces, "layout": layout}
+def _behind(left: pl.DataFrame) -> tuple[list[tuple[str, float, str]], str]:
+    """What left at a station by fate, and in words by reason, the most frequent first."""
+    fates = dict(left.group_by("fate").agg(pl.col("records").sum()).iter_rows())
+    reasons = left.group_by("reason").agg(pl.col("records").sum())
+    rows = sorted(reasons.iter_rows(), key=lambda row: (-row[1], row[0]))
+    parts = [(name, float(fates[fate]), meaning) for fate, (name, meaning) in _FATES.items() if fate in fates]
+    return parts, ", ".join(f"{number:,} {reason}" for reason, number in rows)
+
+
+def links(frame: pl.DataFrame, *, title: str) -> None:
+    """Links between kinds of records, there and lost: `relation`, `source`, `target`, `kept`, `lost`; at most 20."""
+    _draw(charts_flow.links(title, edges(frame)))
+
+
+def edges(frame: pl.DataFrame) -> list[charts_flow.Edge]:
+    """The rows of `links` as a figure takes them."""
+    columns = ("relation", "source", "target", "kept", "lost")
+    return [charts_flow.Edge(*row) for row in frame.head(ROWS).select(columns).iter_rows()]
+
+
+def timeline(frame: pl.DataFrame, month: str, parts: dict[str, str], *, title: str) -> None:
+    """Columns month by month, in the order of the frame; *parts* as in `stacked`."""
+    _draw(charts_time.timeline(title, _texts(frame, month), _series(frame, parts)))
+
+
+def heat(frame: pl.DataFrame, label: str, *, title: str) -> None:
+    """How full, from 0 to 1, each other column is by *label*; at most 20 rows and 10 columns."""
+    shown = frame.head(ROWS)
+    columns = [c for c in frame.columns if c != label][-COLUMNS:]
+    _draw(
+        charts_time.heat(
+            title, _texts(shown, label), columns, [list(r) for r in shown.select(columns).iter_rows()]
+        )
+    )
+
+
+# A fate of FLOW_LEFT: its name on the figure, its meaning.
+_FATES: Final = {
+    "merged": ("live on in another record", "changed"), "left_out": ("left out", "neutral"), "lost": ("lost", "lost"),
+}  # fmt: skip
+
+
+def _texts(frame: pl.DataFrame, column: str) -> list[str]:
+    return [str(v) for v in frame[column].to_list()]
+
+
+def _series(frame: pl.DataFrame, parts: dict[str, str]) -> list[Series]:
+    return [
+        Series(column.replace("_", " "), [float(v or 0) for v in frame[column].to_list()], meaning)
+        for column, meaning in parts.items()
+    ]
+
+
+def _draw(chart: Chart) -> None:
     display(
-        {
-            "application/vnd.plotly.v1+json": figure,
-            "text/html": _html_bars(title, series),
-            "text/plain": _plain_bars(title, series),
-        },
+        {"application/vnd.plotly.v1+json": chart.plotly, "text/html": chart.page, "text/plain": chart.plain},
         raw=True,
     )
 
 
 def _publish(plain: str, page: str) -> None:
     display({"text/plain": plain, "text/html": page}, raw=True)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.2f}".rstrip("0").rstrip(".")
-    if isinstance(value, list):
-        return ", ".join(_text(v) for v in value[:8]) + (" …" if len(value) > 8 else "")
-    return str(value)
 
 
 def _plain(titles: list[str], cells: list[list[str]], numeric: list[bool], more: list[str]) -> str:
@@ -127,42 +158,3 @@ def _html_table(titles: list[str], cells: list[list[str]], numeric: list[bool], 
     foot = "".join(f"<p class=more>{html.escape(m)}</p>" for m in (more if cells else ["(no rows)"]))
     body = "".join(row("td", r) for r in cells)
     return f'<table class="crmbook"><thead>{row("th", titles)}</thead><tbody>{body}</tbody></table>{foot}'
-
-
-def _html_bars(title: str, series: Sequence[tuple[list[str], list[float], str, str]]) -> str:
-    labels = series[0][0] if series else []
-    totals = [sum(values[i] for _, values, _, _ in series) for i in range(len(labels))]
-    widest = max(totals, default=0) or 1
-    lines = []
-    for i, label in enumerate(labels):
-        x, parts = 0.0, []
-        for _, values, name, colour in series:
-            width = 100 * values[i] / widest
-            parts.append(
-                f'<rect x="{x:.2f}%" width="{width:.2f}%" height="14" fill="{colour}">'
-                f"<title>{html.escape(name)}: {_text(values[i])}</title></rect>"
-            )
-            x += width
-        lines.append(
-            f'<tr><th scope="row">{html.escape(label)}</th><td class=bar><svg width="100%" height="14" role="img"'
-            f' aria-label="{html.escape(label)}: {_text(totals[i])}">{"".join(parts)}</svg></td>'
-            f"<td class=number>{_text(totals[i])}</td></tr>"
-        )
-    legend = "".join(
-        f'<span><i style="background:{colour}"></i>{html.escape(name)}</span>'
-        for _, _, name, colour in series
-    )
-    caption = html.escape(title) + (f" <span class=legend>{legend}</span>" if len(series) > 1 else "")
-    return f'<table class="crmbook bars"><caption>{caption}</caption><tbody>{"".join(lines)}</tbody></table>'
-
-
-def _plain_bars(title: str, series: Sequence[tuple[list[str], list[float], str, str]]) -> str:
-    labels = series[0][0] if series else []
-    totals = [sum(values[i] for _, values, _, _ in series) for i in range(len(labels))]
-    widest = max(totals, default=0) or 1
-    margin = max((len(label) for label in labels), default=0)
-    lines = [
-        f"{lab.ljust(margin)}  {'█' * round(30 * t / widest)} {_text(t)}"
-        for lab, t in zip(labels, totals, strict=True)
-    ]
-    return "\n".join([title, *lines])

@@ -17,11 +17,12 @@ import sys
 import tempfile
 import threading
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import polars as pl
 
@@ -30,11 +31,16 @@ from crmbook.errors import GateFailed, UsageError
 
 SOCKET: Final = "CRMBOOK_GATE_SOCKET"
 KEY: Final = "CRMBOOK_GATE_KEY"
+_OF_GX: Final = ("batch_id",)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation's outcome; `failed` of `checked` rows break it (1 of 1 for a statement on the table)."""
+    """
+    One expectation's outcome; `failed` of `checked` rows break it (1 of 1 for a statement on the table).
+
+    `kwargs` are the suite's own, so that the verdict says by itself what was asked.
+    """
 
     id: str
     table: str
@@ -45,6 +51,7 @@ class Check:
     checked: int
     failed: int
     notes: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 def suites(phase: str) -> dict[str, Path]:
@@ -64,13 +71,13 @@ def check(run: runs.Run) -> pl.DataFrame:
         GateFailed: a critical check failed; names the checks and where to read about them.
     """
     is_delta = bool(run.record.get().get("delta"))
-    checks = [
-        outcome
-        for table, suite in suites(run.phase).items()
-        for outcome in validate(run.path_of(table), suite, table)
-        if not (is_delta and outcome.id in _whole_only(suite))
-    ]
-    failed = [c for c in checks if not c.passed and c.severity == "critical"]
+    listed = suites(run.phase)
+    checks = []
+    for number, (table, suite) in enumerate(listed.items(), 1):
+        told = validate(run.path_of(table), suite, table)
+        checks += [one for one in told if not (is_delta and one.id in _whole_only(suite))]
+        run.progress("checks by table", number, len(listed))
+    failed = stopping(checks)
     runs.write_json(
         run.phase_folder / "gate.json",
         {
@@ -102,6 +109,11 @@ def check(run: runs.Run) -> pl.DataFrame:
     )
 
 
+def stopping(checks: Iterable[Check]) -> list[Check]:
+    """Those of *checks* for which the run stops here, with exit code 3."""
+    return [c for c in checks if not c.passed and c.severity == "critical"]
+
+
 def _whole_only(suite: Path) -> set[str]:
     """The ids of checks that don't hold of a delta run: what changes nothing writes nothing."""
     declared = json.loads(suite.read_text(encoding="utf-8"))["expectations"]
@@ -110,30 +122,29 @@ def _whole_only(suite: Path) -> set[str]:
 
 def validate(data: Path, suite: Path, table: str) -> list[Check]:
     """The checks of *suite* on the parquet file *data*, by the warm process if there is one."""
+    return cast("list[Check]", ask("validate", str(data), str(suite), table))
+
+
+def ask(task: str, *given: str) -> Any:
+    """The answer of the warm process if there is one; when it is gone, of this one, only slower."""
     address, key = os.environ.get(SOCKET), os.environ.get(KEY)
     if address and key and Path(address).exists():
-        answer = _ask(address, key, (str(data), str(suite), table))
+        try:
+            with Client(address, authkey=bytes.fromhex(key)) as connection:
+                connection.send((task, *given))
+                answer = connection.recv()
+        except (OSError, EOFError):
+            return _TASKS[task](*given)
         if isinstance(answer, Exception):
             raise answer
-        if answer is not None:
-            return answer
-    return _validate(data, suite, table)
+        return answer
+    return _TASKS[task](*given)
 
 
-def _ask(address: str, key: str, question: tuple[str, str, str]) -> list[Check] | Exception | None:
-    """The warm process's answer; None when it is gone, so the gate is still checked, only slower."""
-    try:
-        with Client(address, authkey=bytes.fromhex(key)) as connection:
-            connection.send(question)
-            answer: list[Check] | Exception = connection.recv()
-            return answer
-    except (OSError, EOFError):
-        return None
-
-
-def _validate(data: Path, suite_path: Path, table: str) -> list[Check]:
+def _validate(data_path: str, suite_file: str, table: str) -> list[Check]:
+    data, suite_path = Path(data_path), Path(suite_file)
     declared = json.loads(suite_path.read_text(encoding="utf-8"))
-    gx = _gx()
+    gx = warmed()
     suite = _loaded(gx, declared, suite_path)
     wanted = sorted({c for e in declared["expectations"] for c in _columns(e["kwargs"])})
     frame = _frame(data, wanted, suite_path)
@@ -158,7 +169,8 @@ def _validate(data: Path, suite_path: Path, table: str) -> list[Check]:
     return [_check(outcome, table) for outcome in result.results]
 
 
-def _gx() -> Any:
+def warmed() -> Any:
+    """Great Expectations, imported and quiet."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
@@ -223,6 +235,7 @@ def _check(outcome: Any, table: str) -> Check:
         checked=int(result.get("element_count", 0)) if on_rows else 1,
         failed=int(result["unexpected_count"]) if on_rows else int(not outcome.success),
         notes=str(config.notes or ""),
+        kwargs={k: v for k, v in config.kwargs.items() if k not in _OF_GX},
     )
 
 
@@ -266,15 +279,24 @@ class Server:
         self._folder.cleanup()
 
 
+def _document(folder: str) -> None:
+    from crmbook import data_docs
+
+    data_docs.write(Path(folder))
+
+
+_TASKS: Final[dict[str, Callable[..., Any]]] = {"validate": _validate, "document": _document}
+
+
 def serve() -> None:
     """Answers validations on the socket named by the environment; ends when its parent does, however that ends."""
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     with Listener(os.environ[SOCKET], authkey=bytes.fromhex(os.environ[KEY])) as listener:
-        _gx()
+        warmed()
         while True:
             with listener.accept() as connection:
-                data, suite, table = connection.recv()
+                task, *given = connection.recv()
                 try:
-                    connection.send(_validate(Path(data), Path(suite), table))
+                    connection.send(_TASKS[task](*given))
                 except Exception as problem:
                     connection.send(problem)

@@ -4,7 +4,7 @@ In: the tables of 04, the crosswalk, the source tables of 01. Out: the tables of
 memberships, and the instants. Nothing is decided here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -29,10 +29,12 @@ _SOURCE = {
 }
 
 
-def read_back(run: Run, client: Freshsales) -> dict[str, pl.DataFrame]:
-    """The history as the target tells it, by table name."""
+def read_back(
+    run: Run, client: Freshsales, noted: Collection[tuple[str, int]] = ()
+) -> dict[str, pl.DataFrame]:
+    """The history as the target tells it, by table name; *noted* as in `readback_history.records`."""
     return readback_history.records(
-        run, client, lambda url, size_bytes: download.sha256(url, size_bytes=size_bytes)
+        run, client, lambda url, size_bytes: download.sha256(url, size_bytes=size_bytes), noted
     )
 
 

@@ -269,6 +269,18 @@ class Ledger(Inheriting):
         )
         return tables.conform(self._frame(counts, tables.OUTCOMES), tables.OUTCOMES)
 
+    def owners_given(self) -> pl.DataFrame:
+        """entity, source_id, owner_id of the records that a reassignment gave to a user."""
+        query = "SELECT entity, source_id, op_id FROM writes WHERE action = 'owner' AND state = 'done' ORDER BY seq"
+        with self._told():
+            rows = self._db.execute(query).fetchall()
+        frame = pl.DataFrame(
+            rows, schema=dict.fromkeys(("entity", "source_id", "op_id"), pl.String), orient="row"
+        )
+        return frame.select(
+            "entity", "source_id", owner_id=pl.col("op_id").str.split(":").list.last().cast(pl.Int64)
+        )
+
     def rejected(self) -> pl.DataFrame:
         """op_id, entity, action, source_id and the vendor's sentences (`messages`, which may quote values)."""
         columns = ("op_id", "entity", "action", "source_id", "error")

@@ -74,8 +74,8 @@ def _text(name: str, width: float = 22) -> Column:
 _TOLD: Final[dict[str, tuple[Column, ...]]] = {
     **dict.fromkeys(
         MODULES,
-        (_text("type", 24), Column("filled", 9, number_format="0%"), _count("records"), _count("distinct"),
-         _count("longest")),
+        (_text("label", 24), _text("type", 24), Column("filled", 9, number_format="0%"), _count("records"),
+         _count("distinct"), _count("longest"), _text("perhaps", 26)),
     ),
     choice_map.ENTITY: (_count("records"),),
     STAGE: (_text("pipeline", 28), _text("stage"), Column("probability", 12, number_format="General"), _count("deals")),

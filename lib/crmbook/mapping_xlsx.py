@@ -5,9 +5,6 @@ for the same content. Every cell from the source is text, whatever it looks like
 the others locked without a password.
 """
 
-import io
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,13 +18,12 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
 
-from crmbook import mapping_cells, mapping_guide, mapping_sheets, runs
+from crmbook import mapping_cells, mapping_guide, mapping_sheets, runs, workbook
 from crmbook.mapping_sheets import LISTS, PERCENT, SPARE_ROWS, TARGET_PIPELINE, TARGET_STAGE, Column, Sheet
 from crmbook.phases import decision_rows, marks
 from crmbook.phases.decision_rows import STAGE
 from crmbook.phases.standard_map import MODULES
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _HEAD: Final = PatternFill("solid", fgColor="24405E")
 _OPEN_CELL: Final = PatternFill("solid", fgColor="FFFBE6")
 _GREEN, _AMBER, _RED, _GREY = (
@@ -68,7 +64,7 @@ def write(
         _sheet(book.create_sheet(sheet.entity), sheet, rows, facts.get(sheet.entity, {}), lists)
     _unmapped(book.create_sheet(mapping_sheets.UNMAPPED), unmapped)
     _write_lists(book.create_sheet(LISTS), offers)
-    runs.write_bytes(path, _bytes(book), mode=0o600)
+    runs.write_bytes(path, workbook.in_bytes(book), mode=0o600)
 
 
 def _sheet(
@@ -243,19 +239,3 @@ def _protect(page: Worksheet) -> None:
     page.protection.sheet = True
     for name in ("autoFilter", "sort", "formatColumns", "formatRows", "formatCells"):
         setattr(page.protection, name, False)
-
-
-def _bytes(book: Workbook) -> bytes:
-    """The workbook without the moment it was made, so that the same content is the same file."""
-    raw, made = io.BytesIO(), io.BytesIO()
-    book.properties.creator = "crmbook"
-    book.save(raw)
-    with zipfile.ZipFile(raw) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "docProps/core.xml":
-                content = re.sub(rb"(<dcterms:(\w+)[^>]*>)[^<]*", rb"\g<1>2000-01-01T00:00:00Z", content)
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            new.writestr(entry, content)
-    return made.getvalue()

@@ -11,10 +11,10 @@ import polars as pl
 
 from crmbook import lineage
 from crmbook.phases import edition as editions
-from crmbook.phases import engagement, history, jsonfields, normalization
+from crmbook.phases import engagement, exclusions, history, jsonfields, normalization
 from crmbook.runs import Run
 
-_DECIDED: Final = ("mapping", "custom_fields", "choices", "stages", "owners", "tag_plan")
+_DECIDED: Final = ("mapping", "custom_fields", "choices", "stages", "owners", "tag_plan", "exclusions")
 _RECORDS: Final = {"contact": "contacts", "company": "companies", "deal": "deals"}
 
 
@@ -78,7 +78,10 @@ def made(run: Run, decisions: normalization.Decisions, *, types: list[str] | Non
         unlisted=edition.unlisted(shaped.contacts),
     )  # fmt: skip
     told = history.carry(source, _plans(run, decisions, types, lists), records)
-    return Made(sources, {**vars(shaped), **vars(told)})
+    obeyed = exclusions.obeyed(
+        decisions.exclusions, excluded=shaped.excluded, contacts=shaped.contacts, merges=shaped.merges
+    )
+    return Made(sources, {**vars(shaped), **vars(told), "exclusions_obeyed": obeyed})
 
 
 def _standing(run: Run) -> dict[str, pl.DataFrame]:

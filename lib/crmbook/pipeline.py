@@ -9,11 +9,25 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
-from crmbook import archive, config, gates, lineage, map_history, report, runner, runs
+from crmbook import (
+    archive,
+    config,
+    data_docs,
+    drift_check,
+    exclusion_file,
+    gates,
+    lineage,
+    map_history,
+    overview,
+    progress,
+    runner,
+    runs,
+    store,
+)
 from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Say = Callable[[str], None]
@@ -51,28 +65,31 @@ def run(
     values = {name: runner.coerced(name, _for_phase(name, given, names)) for name in names} if given else {}
     record = _opened(settled, env, run_id, sample, is_delta=delta)
     runs.refuse_rolled_back(record)
+    drift_check.restore(record)
     record.change(approve_all=by if approve_all else "")
+    is_check = only == drift_check.PHASE and drift_check.is_signed(record) and _is_current(record, only)
     done: list[str] = []
+    tried: list[str] = []
     try:
         with ExitStack() as stack:
             for phase in names:
                 _check_before(record, settled, phase, by if approve_all else "")
                 if not (only or first) and _is_current(record, phase):
                     continue
-                if not done:
-                    stack.enter_context(_warm_gates())
-                _run_phase(record, phase, values.get(phase, {}), say)
+                if not tried:
+                    stack.enter_context(_warm_gates(record))
+                tried.append(phase)
+                with drift_check.beside(record) if is_check else nullcontext():
+                    _run_phase(record, phase, values.get(phase, {}), say)
                 done.append(phase)
+        if is_check:
+            say(drift_check.said(drift_check.told(record)))
         if names[-1] == runs.NAMES[-1] or only == "06_reconciliation":
             _check_approval(record, settled, "06_reconciliation", by if approve_all else "")
     finally:
         record.change(approve_all="")
-        front = (
-            report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
-            if done
-            else None
-        )
-        if done:
+        front = overview.refresh(record) if tried else None
+        if tried:
             archive.seal(record)
     page = front or record.folder / "index.html"
     say(f"report: {page}" if page.exists() else f"run {record.folder.name}: nothing to do")
@@ -84,14 +101,13 @@ def approve(customer: str, what: str, run_id: str, by: str, digest: str | None, 
     record = runs.Record(runs.root() / customer / run_id)
     phase = next(p.name for p in runs.PHASES if p.approval == what)
     if changed := _edited(record, phase):
-        raise UsageError(
-            f"{phase}/{changed} changed since it was read; run the phase again, look, then approve"
-        )
+        raise UsageError(f"{changed} changed since it was read; run the phase again, look, then approve")
     if what == "mapping":
         map_history.refuse_open(record)
     if not by.strip():
         raise ParameterError("--by: expected the name of the person who approves")
     approval = record.approve(what, by=by.strip(), digest=digest)
+    overview.refresh(record)
     archive.seal(record)
     env = record.get()["env"]
     say(f"{what} {approval['hash'][:12]} approved by {approval['by']}")
@@ -220,16 +236,19 @@ def _is_current(record: runs.Record, phase: str) -> bool:
     if state.get("status") != "passed" or _edited(record, phase):
         return False
     now = {key: digest for p in phases.values() for key, digest in p.get("outputs", {}).items()}
-    return all(now.get(key) == digest for key, digest in state["inputs"].items())
+    read = {key: digest for key, digest in state["inputs"].items() if key != exclusion_file.KEY}
+    return all(now.get(key) == digest for key, digest in read.items())
 
 
 def _edited(record: runs.Record, phase: str) -> str:
-    """The file of the phase that a person changed after the phase read it, if any."""
+    """The file that a person changed after the phase read it, if any."""
+    if phase == map_history.PHASE and exclusion_file.is_newer(record):
+        return exclusion_file.KEY
     known = record.phase(phase).get("outputs", {})
     for name in ("decisions.csv", "mapping.xlsx", "automations.csv"):
         path = record.folder / phase / name
         if f"{phase}/{name}" in known and path.exists() and runs.sha256(path) != known[f"{phase}/{name}"]:
-            return name
+            return f"{phase}/{name}"
     return ""
 
 
@@ -290,6 +309,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
         finally:
             archive.seal_phase(record, phase)
             archive.seal(record)
+            store.keep(content["customer"])
     say(f"{phase} passed")
     for line in map_history.read_from(record) if phase == map_history.PHASE else []:
         say(line)
@@ -297,7 +317,7 @@ def _run_phase(record: runs.Record, phase: str, values: Mapping[str, Any], say: 
 
 @contextmanager
 def bar(phase: str) -> Iterator[runner.Watch | None]:
-    """A progress bar on a terminal: phase, entity, done of total and the time left; elsewhere nothing."""
+    """On a terminal phase, entity, done of total, speed, quota left and the time of day it ends; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -312,15 +332,26 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
                 bar.reset(total=news["total"])
                 bar.set_description(f"{phase} {news['entity']}")
             bar.total = news["total"]
+            told = (
+                progress.line(news)
+                if news.get("waits_until")
+                else ", ".join(progress.remarks(news, rate=False))
+            )
+            bar.set_postfix_str(told, refresh=False)
             bar.update(news["done"] - bar.n)
+            bar.refresh()
 
         yield watch
 
 
 @contextmanager
-def _warm_gates() -> Iterator[None]:
+def _warm_gates(record: runs.Record) -> Iterator[None]:
+    """Great Expectations warm for the phases of one start; at its end, however it ends, it documents the gates."""
     with gates.Server() as server, environment(server.environment):
-        yield
+        try:
+            yield
+        finally:
+            data_docs.build(record)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A plan's figures as the limits the plan check compares with: a yes or no becomes one or any number."""
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -26,12 +27,31 @@ def of(plan: Plan) -> dict[str, Limit]:
     return limits
 
 
+def features(plan: Plan) -> dict[str, Limit]:
+    """What *plan* has for automating, by the names of `needs` in workflows.toml; a yes is any number, a no is zero."""
+    limits = {"workflows": _limit(plan, "workflows", plan.workflows)}
+    for name in ("time_workflows", "event_tracking"):
+        has = getattr(plan, name)
+        limits[name] = _limit(plan, name, 0 if has is False else None, is_open=has is True)
+    return limits
+
+
 def storage(plan: Plan, users: int) -> dict[str, Limit]:
     """What *plan* stores for so many *users*, in bytes: `file` for one file, `all` for all together."""
     per_user = plan.storage_gb_per_user
     return {
         "file": _limit(plan, "file_mb", None if plan.file_mb is None else plan.file_mb * 1024**2),
         "all": _limit(plan, "storage_gb_per_user", None if per_user is None else per_user * users * 1024**3),
+    }
+
+
+def files(plan: Plan, users: int) -> dict[str, Limit]:
+    """`storage` in the units of the plan check: megabytes of one file, gigabytes of all."""
+    return {
+        name: replace(limit, allowed=None if limit.allowed is None else limit.allowed / unit)
+        for (name, unit), limit in zip(
+            (("file_mb", 1024**2), ("files_gb", 1024**3)), storage(plan, users).values(), strict=True
+        )
     }
 
 

@@ -2,11 +2,11 @@
 
 In: a client of the target, the crosswalk and the tables of 04 that say which records should carry notes and files. Out:
 the `actual_*` frames of the history. Modules with a list are read whole and what the crosswalk knows but no list showed is
-asked for by its id; notes and files have no list and are read from their parents. A value that can't be read exactly as
-what it should be is a DataError naming module, id and key.
+asked for by its id; notes and files have no list and are read from their parents, notes also from records of ours that say
+they carry one. A value that can't be read exactly as what it should be is a DataError naming module, id and key.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -14,6 +14,8 @@ import polars as pl
 from crmbook import readback_shapes as shapes
 from crmbook import tables
 from crmbook.errors import NotFound
+from crmbook.readback import Pager
+from crmbook.vendors.freshsales_edition import Edition
 
 Record = Mapping[str, Any]
 Hash = Callable[[str, int], str | None]
@@ -27,6 +29,23 @@ PARENTS: Final = {
     "lead": "leads",
 }
 _DOCUMENTS: Final = {"documents": "document", "document_links": "document_link"}
+
+
+class Noted:
+    """A reader of records that remembers which of them said they carry a note: `places`, module and id."""
+
+    def __init__(self, client: Pager) -> None:
+        self._client = client
+        self.places: set[tuple[str, int]] = set()
+
+    @property
+    def edition(self) -> Edition:
+        return self._client.edition
+
+    def pages(self, module: str, *, include: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+        for page in self._client.pages(module, include=include):
+            self.places |= {(module, shapes.record_id(module, row)) for row in page if row.get("recent_note")}
+            yield page
 
 
 class Target(Protocol):
@@ -47,10 +66,13 @@ class Watched(Protocol):
     def progress(self, entity: str, done: int, total: int | None = None) -> None: ...
 
 
-def records(run: Watched, client: Target, served: Hash) -> dict[str, pl.DataFrame]:
+def records(
+    run: Watched, client: Target, served: Hash, noted: Collection[tuple[str, int]] = ()
+) -> dict[str, pl.DataFrame]:
     """
     The history of the target by table name.
 
+    *noted* are the records that say they carry a note (`Noted`): one on a record of ours is read though it should have none.
     *served* gives the hash of the bytes behind a file's address (`vendors.download`). A parent that is gone has no notes
     and no files here: that they are missing is for the comparison to say.
 
@@ -64,7 +86,7 @@ def records(run: Watched, client: Target, served: Hash) -> dict[str, pl.DataFram
         shapes.internal_names(client.selector("sales_activity_types")) if found["sales_activities"] else {}
     )
     frames = {f"actual_{module}": shapes.shaped(module, rows, types) for module, rows in found.items()}
-    frames["actual_notes"] = shapes.shaped("notes", _notes(run, client, crosswalk), {})
+    frames["actual_notes"] = shapes.shaped("notes", _notes(run, client, crosswalk, noted), {})
     frames["actual_documents"] = _documents(run, client, crosswalk, served)
     lists = [row for page in client.pages("lists") for row in page]
     frames["actual_lists"] = shapes.shaped("lists", lists, {})
@@ -97,9 +119,13 @@ def _listed(run: Watched, client: Target, module: str, crosswalk: pl.DataFrame) 
     return rows
 
 
-def _notes(run: Watched, client: Target, crosswalk: pl.DataFrame) -> list[Record]:
+def _notes(
+    run: Watched, client: Target, crosswalk: pl.DataFrame, noted: Collection[tuple[str, int]]
+) -> list[Record]:
     found: dict[int, Record] = {}
-    places = parents(run.read("notes"), crosswalk)
+    created = crosswalk.filter((pl.col("origin") == "created") & pl.col("entity").is_in(list(PARENTS)))
+    ours = {(PARENTS[entity], target_id) for entity, target_id in created["entity", "target_id"].iter_rows()}
+    places = sorted({*parents(run.read("notes"), crosswalk), *ours.intersection(noted)})
     for number, (module, target_id) in enumerate(places, start=1):
         try:
             rows = client.sublist(module, target_id, "notes")

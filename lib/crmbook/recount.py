@@ -6,7 +6,7 @@ written and no vendor is asked. Invariant: the first thing that differs is named
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, config, lineage, readback, report, runs, steps, tables
+from crmbook import apply, config, lineage, losses, readback, report, runs, steps, tables
 from crmbook.errors import UpstreamError
 from crmbook.phases import edition as editions
 from crmbook.phases import load
@@ -36,6 +36,15 @@ class Recounted(Run):
             self.findings.append(f"{self.phase}/data/{table}.parquet: {_difference(stored, shaped)}")
         return stored
 
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.phase_folder / name
+        stored = path.read_bytes()
+        if isinstance(content, str) and stored != content.encode():
+            self.findings.append(f"{self.phase}/{name}: {_first_word(stored.decode(), content)}")
+        elif isinstance(content, bytes) and stored != content:
+            self.findings.append(f"{self.phase}/{name}: its cells are not those its tables give")
+        return path
+
     def offer(self, what: str, digest: str, summary: str) -> None:
         offered = self.record.get()["offers"].get(what, {})
         if offered.get("hash") != digest:
@@ -50,30 +59,40 @@ class Recounted(Run):
         """A recount leaves no trace in the archive."""
 
 
-def findings(record: runs.Record) -> list[str]:
-    """
-    One line per table, approval or number that doesn't follow from what it was made of.
+@dataclass(frozen=True)
+class Recount:
+    """`findings`: a line per table, approval or number that doesn't follow; `impossible`: one per phase that lacks tables."""
 
-    Raises:
-        UpstreamError: the tables are not all there (they were purged, or never packed).
-    """
+    findings: list[str]
+    impossible: list[str]
+
+
+def recount(record: runs.Record) -> Recount:
+    """Every table, approval and number held against what it was made of, as far as that is still there."""
     content = record.get()
     settled = config.read(record.folder.parent / "customer.toml")
     found: list[str] = []
+    impossible: list[str] = []
     for phase, say in _SENTENCES.items():
-        if content["phases"].get(phase, {}).get("status") != "passed":
+        state = content["phases"].get(phase, {})
+        if state.get("status") != "passed":
             continue
-        run = Recounted(
-            record, phase, settled, content["env"], content["phases"][phase].get("parameters", {})
-        )
+        run = Recounted(record, phase, settled, content["env"], state.get("parameters", {}))
         try:
             say(run)
-        except FileNotFoundError as gone:
-            raise UpstreamError(
-                f"{phase}: {Path(gone.filename or phase).name} is not there; nothing can be recounted"
-            ) from None
+        except (FileNotFoundError, UpstreamError):
+            gone = _gone(content, record.folder)
+            if not gone:
+                raise
+            impossible.append(f"{phase} is made of tables that are gone, {gone[0]} first")
         found += run.findings
-    return found + list(_front(record, settled))
+    return Recount(found + list(_front(record, settled)), impossible)
+
+
+def _gone(content: Mapping[str, Any], folder: Path) -> list[str]:
+    """The tables that the phases left once and that are no longer there."""
+    left = [name for state in content["phases"].values() for name in state.get("outputs", {})]
+    return [name for name in left if not (folder / name).exists()]
 
 
 def _discovery(run: Run) -> None:
@@ -89,17 +108,29 @@ def _load(run: Run) -> None:
     run.save("outcomes", apply.outcomes(run, planned))
 
 
+def _mapping(run: Run) -> None:
+    losses.preview(run)
+    steps.offer_mapping(run)
+
+
+def _normalization(run: Run) -> None:
+    steps.normalize(run)
+    losses.agree(run)
+
+
 def _reconciliation(run: Run) -> None:
     modules = editions.of(run.target.edition).modules.values()
     names = [f"actual_{module}" for module in modules]
-    steps.reconcile(run, readback.by_entity(dict(zip(names, run.frames(*names), strict=True))))
+    actual = readback.by_entity(dict(zip(names, run.frames(*names), strict=True)))
+    steps.reconcile(run, actual)
+    losses.find(run, actual)
     steps.offer_reconciliation(run)
 
 
 _SENTENCES: Final[dict[str, Callable[[Run], Any]]] = {
     "01_discovery": _discovery,
-    "02_mapping": steps.offer_mapping,
-    "04_normalization": steps.normalize,
+    "02_mapping": _mapping,
+    "04_normalization": _normalization,
     "05_load": _load,
     "06_reconciliation": _reconciliation,
     "07_handoff": steps.hand_over,

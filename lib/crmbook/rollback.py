@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from crmbook import archive, config, gates, pipeline, report, runner, runs
+from crmbook import archive, data_docs, gates, overview, pipeline, runner, runs
 from crmbook.errors import CrmbookError, UsageError
 
 NAME = runs.ROLLBACK.name
@@ -25,7 +25,6 @@ def rollback(
         Waiting: it is planned and waits for the yes.
         CrmbookError: whatever stopped it, with its exit code.
     """
-    settled = config.read(runs.root() / customer / "customer.toml")
     record = runs.Record(runs.root() / customer / run_id)
     told = record.get().get("rollback", {})
     if not (record.folder / "ledger.db").exists():
@@ -39,14 +38,14 @@ def rollback(
     try:
         with gates.Server() as server, pipeline.environment(server.environment), pipeline.bar(NAME) as watch:
             runner.run_phase(record, NAME, parameters, watch=watch)
+            data_docs.build(record)
     except CrmbookError:
         say(f"{NAME} stopped; see {record.folder / NAME / 'report.html'}")
         raise
     finally:
         archive.seal_phase(record, NAME)
         archive.seal(record)
-    target = settled.target(record.get()["env"])
-    report.write_front(record, name=settled.name, edition=target.edition, plan=target.plan)
+    overview.refresh(record)
     archive.seal(record)
     result = _result(record, customer, did_run=True)
     say(", ".join(f"{count:,} {what}" for what, count in result["records"].items() if count))

@@ -22,7 +22,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from crmbook import config, errors, report, runs, secrecy
+from crmbook import config, errors, progress, report, runs, secrecy
 from crmbook.errors import CrmbookError, ParameterError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
@@ -51,10 +51,10 @@ class PrivateKernelManager(AsyncKernelManager):
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         # What a kernel says on its own streams is about itself; the notebook keeps what the cells say.
-        given = {name: value for name, value in kw.pop("env").items() if name not in self.withheld}
-        await super()._async_launch_kernel(
-            kernel_cmd, env=given, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | kw
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        given = {**(kw.get("env") or os.environ), "CRMBOOK_RUNS": str(runs.root())}
+        here = {"env": {name: value for name, value in given.items() if name not in self.withheld}}
+        await super()._async_launch_kernel(kernel_cmd, **quiet | kw | here)
 
 
 def template(phase: str) -> Path:
@@ -113,14 +113,14 @@ def run_phase(
     _set_aside(folder)
     notebook = folder / "notebook.ipynb"
     try:
-        with _watching(record.folder / ".progress.json", watch):
+        with _watching(record.folder / progress.NAME, watch):
             _execute(phase, notebook, parameters, _keys_withheld(record, phase))
     except CrmbookError as stop:
         state = "waiting" if isinstance(stop, Waiting) else "failed"
         record.change_phase(phase, status=state, finished_at=runs.now(), error=str(stop))
         raise
     finally:
-        (record.folder / ".progress.json").unlink(missing_ok=True)
+        (record.folder / progress.NAME).unlink(missing_ok=True)
         if notebook.exists():
             _normalize(notebook)
             report.write_notebook(notebook, folder / "report.html")
@@ -157,7 +157,6 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    os.environ["CRMBOOK_RUNS"] = str(runs.root())
     try:
         with _quiet():
             papermill.execute_notebook(

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,8 @@ from typing import Any, Final, Literal, cast
 
 import polars as pl
 
-from crmbook import config, run_shape, tables
+from crmbook import config, lab_tables, run_shape, tables
+from crmbook import progress as progressing
 from crmbook.errors import ConfigError, ParameterError, UpstreamError, UsageError, Waiting, on_disk
 
 Status = Literal["running", "passed", "failed", "waiting"]
@@ -71,8 +71,17 @@ def check_name(what: str, name: str) -> None:
 
 
 def root() -> Path:
-    """The folder of all customers: CRMBOOK_RUNS, else runs/ beside the project."""
+    """The folder of all customers: CRMBOOK_RUNS, else runs/ beside the project; of a store, where it is worked on here."""
+    if address := store_address():
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", address)
+        return Path(os.environ.get("CRMBOOK_WORK") or Path.home() / ".cache" / "crmbook" / name).absolute()
     return Path(os.environ.get("CRMBOOK_RUNS") or project() / "runs").absolute()
+
+
+def store_address() -> str:
+    """The address in CRMBOOK_RUNS where it names an object store, else empty."""
+    given = os.environ.get("CRMBOOK_RUNS", "")
+    return given.rstrip("/") if "://" in given else ""
 
 
 def project() -> Path:
@@ -249,7 +258,11 @@ class Run:
     env: config.Env
     parameters: dict[str, Any]
     inputs: dict[str, str] = field(default_factory=dict)
-    _progress_at: float = 0.0
+    _saved: set[str] = field(default_factory=set)
+    _shown: progressing.UnderTheCell = field(default_factory=progressing.UnderTheCell)
+
+    def __post_init__(self) -> None:
+        self.pace = progressing.Pace(self.phase)
 
     @property
     def run_id(self) -> str:
@@ -347,20 +360,35 @@ class Run:
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
+        self._saved.add(table)
+        self.progress("tables written", len(self._saved))
         return shaped
 
     def save_all(self, **frames: pl.DataFrame) -> None:
         for name, frame in frames.items():
             self.save(name, frame)
 
+    def write(self, name: str, content: str | bytes) -> Path:
+        """*content* as this phase's file *name*, for a person to open; readable by its owner only."""
+        path = self.phase_folder / name
+        write_bytes(path, content.encode() if isinstance(content, str) else content, mode=0o600)
+        return path
+
     def progress(self, entity: str, done: int, total: int | None = None) -> None:
         """Where the phase stands, for whoever watches from another process; at most five times a second."""
-        moment = time.monotonic()
-        if done != total and moment - self._progress_at < 0.2:
+        self._tell(self.pace.told(entity, done, total))
+
+    def wait(self, wait_s: float, reason: str) -> None:
+        """The vendor lets nothing through for so long: in the log, and for whoever watches."""
+        self.log("waiting", wait_s=round(wait_s, 1), reason=reason)
+        self._tell(self.pace.waiting(wait_s, reason))
+
+    def _tell(self, state: progressing.State | None) -> None:
+        if state is None:
             return
-        self._progress_at = moment
-        state = {"phase": self.phase, "entity": entity, "done": done, "total": total, "at": time.time()}
-        write_json(self.folder / ".progress.json", state)
+        write_json(self.folder / progressing.NAME, state)
+        if lab_tables.is_on():
+            self._shown.show(state)
 
     def log(self, event: str, **fields: float | str | None) -> None:
         """One line in log.jsonl; callers pass names and counts, never values or secrets."""

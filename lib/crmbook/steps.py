@@ -15,33 +15,35 @@ from crmbook import (
     delta_check,
     earlier,
     field_creation,
-    figures,
+    flows,
     handing_over,
     history_checks,
     loading,
     normalizing,
-    plan_limits,
     probe,
     proposing,
+    quote_rules,
     readback,
+    readback_history,
+    scope_run,
+    spot_sheet,
     target,
     target_lock,
     workspace_read,
 )
 from crmbook import cutover as cutting_over
 from crmbook.errors import Waiting
+from crmbook.ledger import Ledger
 from crmbook.phases import (
     compare,
     discovery,
     link_check,
+    reassigning,
     reconciliation,
-    scoping,
-    spot_check,
     workspace,
 )
 from crmbook.phases import edition as editions
 from crmbook.runs import Run
-from crmbook.vendors import plans
 
 CHECKLIST = "checklist.csv"
 
@@ -53,26 +55,10 @@ open_rows = deciding.open_rows
 normalize = normalizing.normalize
 plan = loading.plan
 carry_out = loading.carry_out
-
-
-def scope(run: Run) -> pl.DataFrame:
-    """`plan_check` and `estimate` of the customer's target plan, saved; returns the estimate."""
-    inventory, fields, billing, stages, agents, deals = run.frames(
-        "inventory", "fields", "billing", "source_stages", "agents", "source_deals"
-    )
-    plan = plans.plan(run.target.plan)
-    limits, edition = plan_limits.of(plan), editions.of(run.target.edition)
-    run.save(
-        "plan_check", scoping.plan_check(
-            fields, stages=stages, agents=agents, deals=deals, limits=limits, edition=edition
-        ),
-    )  # fmt: skip
-    quota = run.target.requests_per_hour or plan.requests_per_hour
-    estimate = scoping.estimate(
-        inventory, fields=fields, billing=billing, stages=stages, deals=deals, requests_per_hour=quota,
-        edition=edition,
-    )  # fmt: skip
-    return run.save("estimate", estimate)
+flow = flows.flow
+lost_links = flows.lost_links
+keep_rules = quote_rules.keep
+scope = scope_run.scope
 
 
 def discover(run: Run) -> None:
@@ -139,10 +125,18 @@ def measure(run: Run) -> pl.DataFrame:
 def read_back(run: Run) -> dict[str, pl.DataFrame]:
     """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
-        found = readback.records(run, client)
-        history = history_checks.read_back(run, client)
-    run.save_all(**found, **history)
+        noted = readback_history.Noted(client)
+        found = readback.records(run, noted)
+        history = history_checks.read_back(run, client, noted.places)
+    run.save_all(**found, **history, reassigned=_reassigned(run))
     return readback.by_entity({name: run.read(name) for name in found})
+
+
+def _reassigned(run: Run) -> pl.DataFrame:
+    """Which agents' records `crmbook reassign` handed over by now: 03 could not know their users yet."""
+    with Ledger(run.ledger_path) as ledger:
+        given = ledger.owners_given()
+    return reassigning.given({entity: run.read(table) for entity, table in reassigning.OWNED.items()}, given)
 
 
 def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
@@ -187,9 +181,10 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         ),
         link_balance=link_check.link_balance(link_classes=links, extracted=counted),
         owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
-        spot_check=_sheet(run, read, classes, links, compared.differences),
     )
+    spot_sheet.choose(run, read, compared.differences)
     history_checks.reconcile(run, ids, kept)
+    flows.follow(run)
     kept.save()
 
 
@@ -207,35 +202,6 @@ def _extracted(run: Run) -> dict[str, int]:
         entity: run.scan(f"{prefix}{name}").select(pl.len()).collect().item()
         for entity, name in names.items()
     }
-
-
-def _sheet(
-    run: Run,
-    read: Mapping[str, pl.DataFrame],
-    classes: pl.DataFrame,
-    links: pl.DataFrame,
-    differences: pl.DataFrame,
-) -> pl.DataFrame:
-    found = spot_check.evidence(
-        contacts=read["contacts"],
-        deals=read["deals"],
-        rejects=read["rejects"].filter(pl.col("entity").is_in(list(editions.PLACES))),
-        merges=read["merges"],
-        differences=differences,
-    )
-    pairs = (
-        ("contact", "contacts", "contacts"),
-        ("company", "companies", "sales_accounts"),
-        ("deal", "deals", "deals"),
-    )
-    changed = [
-        spot_check.changed_examples(entity, read[f"source_{source}"], read[made], read["mapping"])
-        for entity, source, made in pairs
-    ]
-    return spot_check.spot_check(
-        classes=classes, link_classes=links, evidence=pl.concat([found, *changed]),
-        source_base_url=run.customer.source.base_url, target_base_url=run.target.base_url,
-    )  # fmt: skip
 
 
 def offer_reconciliation(run: Run) -> None:
@@ -274,16 +240,3 @@ def hand_over(run: Run) -> None:
 def cutover(run: Run) -> None:
     """Whether the customer may switch over, as a sentence."""
     print(cutting_over.of(run).sentence)
-
-
-def flow(run: Run) -> None:
-    """The picture of the whole move: per entity what was loaded, merged, left out, and lost."""
-    balance = run.read("class_balance").with_columns(left_out=pl.col("excluded") + pl.col("rejected"))
-    parts = {
-        "loaded": "kept",
-        "merged": "changed",
-        "left_out": "neutral",
-        "missing": "lost",
-        "duplicated": "lost",
-    }
-    figures.stacked(balance, "entity", parts, title="From the source to the target, in records")

@@ -314,6 +314,52 @@ PLAN_CHECK = _table(
     {"requirement": S, "needed": F, "allowed": F, "fits": B, "source": S},
 )
 
+PLAN_OPTIONS = _table(
+    "plan_options",
+    "position",
+    "each plan of the edition from small to large: whether the account fits, and what speaks against it; ask is what the"
+    " vendor does not publish; monthly is the list price of all users",
+    {
+        "plan": S, "position": I, "is_current": B, "fits": B, "is_recommended": B, "price": F, "currency": S, "monthly": F,
+        "requests_per_hour": I, "hours": F, "against": S, "ask": S,
+    },
+)
+QUOTE_RULES = _table(
+    "quote_rules",
+    "position",
+    "the rules of the quote as they stood; kind is limit, base (id is the grade) or extra (amount for each step of what"
+    " it counts beyond what is free)",
+    {
+        "position": I, "kind": S, "id": S, "text": S, "counts": S, "free": I, "step": I, "amount": F, "currency": S,
+        "is_example": B,
+    },
+)
+QUOTE = _table(
+    "quote",
+    "position",
+    "what the move costs by the rules, line by line, then the total; above the limit one line that says so",
+    {"position": I, "item": S, "quantity": I, "price": F, "amount": F, "currency": S, "basis": S},
+)
+TIMELINE = _table(
+    "timeline",
+    "position",
+    "the steps of the move by business day at most, and what each waits for",
+    {"position": I, "step": S, "first_day": I, "last_day": I, "waits_for": S},
+)
+SCOPE_CHECK = _table(
+    "scope_check",
+    "item",
+    "what has to add up in the scope, counted another way: the quote's lines, the recommended plan, the business days",
+    {"item": S, "expected": F, "found": F, "difference": F},
+)
+GOTCHAS = _table(
+    "gotchas",
+    "position",
+    "a known trap of one side (User.com or Freshsales), whether it applies to this customer, why by its own numbers, and"
+    " what to do",
+    {"position": I, "side": S, "title": S, "applies": B, "because": S, "action": S, "source": S},
+)
+
 DELTA = _table(
     "delta",
     "entity source_id",
@@ -447,6 +493,13 @@ UNMAPPED = _table(
     "entity field",
     "a filled source field that goes nowhere, the records it touches, and why",
     {"entity": S, "field": S, "filled": I, "reason": S},
+)
+EXCLUSIONS = _table(
+    "exclusions",
+    "source_id",
+    "a contact the customer's exclusions.csv leaves behind, and why in the words of who decided; is_in_source is false for an"
+    " id the extract does not hold",
+    {"source_id": S, "reason": S, "is_in_source": B},
 )
 DECISION_ROWS = _table(
     "decision_rows",
@@ -636,8 +689,15 @@ REJECTS = _table(
 EXCLUDED = _table(
     "excluded",
     "entity source_id",
-    "a record left out on purpose: chat_only, push_only or unidentified",
+    "a record left out on purpose: chat_only, push_only, unidentified, or `by decision: <reason>` as exclusions.csv says",
     {"entity": S, "source_id": S, "reason": S},
+)
+EXCLUSIONS_OBEYED = _table(
+    "exclusions_obeyed",
+    "reason",
+    "contacts left behind by decision, per reason: named in exclusions.csv, held by the source, left out, and written all the"
+    " same; unaccounted is who is in the source and not left out",
+    {"reason": S, "named": I, "in_source": I, "left_out": I, "written": I, "unaccounted": I},
 )
 MERGES = _table(
     "merges",
@@ -1038,6 +1098,20 @@ INSTANTS = _table(
         "is_equal": B,
     },
 )
+FLOW = _table(
+    "flow",
+    "entity position",
+    "the way of each kind of source record, station by station: in the source, kept (04), planned (05), loaded (05),"
+    " found (06); records that reached it, left behind since the station before, and the difference nobody explains",
+    {"entity": S, "position": I, "step": S, "records": I, "left": I, "unaccounted": I},
+)
+FLOW_LEFT = _table(
+    "flow_left",
+    "entity position fate reason",
+    "what did not reach a station of `flow`, by fate (merged: lives on in another record; left_out: by a rule, a decision"
+    " or the target's refusal; lost: nobody knows why) and reason in plain words",
+    {"entity": S, "position": I, "fate": S, "reason": S, "records": I},
+)
 INSTANT_BALANCE = _table(
     "instant_balance",
     "entity",
@@ -1119,12 +1193,25 @@ SPOT_CHECK = _table(
     {"entity": S, "source_id": S, "target_id": I, "covers": S, "source_url": S, "target_url": S},
 )
 
+SPOT_COVERAGE = _table(
+    "spot_coverage",
+    "covers",
+    "each class, relation state, carrier, repair and hazard that occurs, and on how many records of the sheet it is",
+    {"covers": S, "in_sheet": I},
+)
 KEPT = _table(
     "kept",
     "kind entity source_id what",
     "of a delta run: what the target shows by a person's change and not by ours; kind is record, field, link or member;"
     " what is the field, or the other end of the link",
     {"kind": S, "entity": S, "source_id": S, "what": S, "reason": S},
+)
+
+REASSIGNED = _table(
+    "reassigned",
+    "agent_id",
+    "an agent whose records `crmbook reassign` handed to a user that was made after the load",
+    {"agent_id": S, "owner_id": I},
 )
 
 # 07_handoff
@@ -1141,6 +1228,51 @@ AUTOMATION_CHECK = _table(
     "item",
     "active automations the customer counts in User.com beside those in the inventory",
     {"item": S, "expected": I, "listed": I, "missing": I},
+)
+AUTOMATION_SIGNS = _table(
+    "automation_signs",
+    "kind sign",
+    "what in the data points to an automation: how many records, on how many days, why it is a sign, and the listed"
+    " automation it belongs to; strength is strong (no person does it so) or weak; is_explained is false where a strong"
+    " one belongs to none; text is what a mail, title or message says, whose sign is only its number",
+    {
+        "kind": S, "sign": S, "records": I, "days": I, "reason": S, "strength": S, "listed_in": S, "is_explained": B,
+        "text": S,
+    },
+    personal="text",
+)
+REBUILD_GUIDE = _table(
+    "rebuild_guide",
+    "name part position",
+    "each part of a listed automation beside what Freshsales Workflows have for it; part is trigger, condition or action;"
+    " fits is same, another way, none or unknown (nothing known matches: a person decides); needs is the feature of the"
+    " plan it takes, plan_has whether the target's plan has it (null where the vendor does not say)",
+    {
+        "name": S, "part": S, "position": I, "is_active": B, "listed": S, "there": S, "fits": S, "how": S, "needs": S,
+        "plan_has": B, "source": S,
+    },
+)
+REBUILD_LIMITS = _table(
+    "rebuild_limits",
+    "requirement",
+    "what the active automations need of the target plan beside what it allows; null where the vendor does not say",
+    {"requirement": S, "needed": F, "allowed": F, "fits": B, "source": S},
+)
+MAILINGS = _table(
+    "mailings",
+    "kind name",
+    "a campaign, or a mail seen so often that it has a template: neither moves; how often it went out, how it was"
+    " received, and from when to when; subject is that of a mail, whose name is only its number",
+    {
+        "kind": S, "name": S, "sent": I, "opened": I, "clicked": I, "first": D, "last": D, "action": S, "subject": S,
+    },
+    personal="subject",
+)
+HYPERCARE = _table(
+    "hypercare",
+    "day position",
+    "what is done on each of the five business days after the switch, by whom, for how many records, by which command",
+    {"day": I, "position": I, "what": S, "who": S, "records": I, "command": S},
 )
 SEGMENT_GUIDE = _table(
     "segment_guide",

@@ -18,13 +18,14 @@ def connect(run: Run) -> freshsales.Freshsales:
     target = run.target
     token = config.token(target.token_env, section=f"target.{run.env}", key=run.customer.key)
     quota = Quota(run.quota_path, host(run), limits(target))
+    run.pace.calls_left = quota.left
     return freshsales.connect(
         target.edition,
         target.base_url,
         token,
         quota=quota,
         max_wait_s=waiting.max_wait_s(),
-        on_wait=lambda wait_s, reason: run.log("waiting", wait_s=round(wait_s, 1), reason=reason),
+        on_wait=run.wait,
     )
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import runs, target
+from crmbook import lab_tables, runs, target
 from crmbook.errors import ConfigError, UsageError
 from crmbook.runs import Run
 
@@ -55,9 +55,14 @@ def held(run: Run, *, beat_s: float = _BEAT_S) -> Iterator[Held]:
     The sole right to write to the target of *run*, until the block ends.
 
     Raises:
-        UsageError: another run has it; says whose, since when, and what to do.
+        UsageError: another run has it (says whose, since when, and what to do), or this is a working copy in the lab.
         ConfigError: the lock's file can't be written.
     """
+    if lab_tables.is_on():
+        raise UsageError(
+            "a working copy in the lab never writes to a target; run the phase with:"
+            f" crmbook run {run.customer.key} --env {run.env} --run {run.run_id}"
+        )
     path = path_of(run)
     with _opened(path) as descriptor:
         before = _taken(descriptor, path, run)

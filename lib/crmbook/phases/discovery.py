@@ -10,9 +10,9 @@ from typing import Final
 import polars as pl
 
 from crmbook import parse, tables
-from crmbook.phases import kinds, signs
+from crmbook.phases import billing_tiers, kinds, signs
 
-BILLABLE: Final = ("email", "phone", "user_id", "last_heard", "web_push", "fcm_key")
+BILLABLE: Final = billing_tiers.ATTRIBUTES
 
 _TYPED: Final = {pl.Boolean: "boolean", pl.Int64: "integer", pl.Date: "date", tables.TIME: "datetime"}
 _PREFIX: Final = "p_"

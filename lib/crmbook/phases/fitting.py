@@ -12,8 +12,8 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import clean, tables
+from crmbook.phases.lexicon import fold
 from crmbook.phases.matching import label_of
-from crmbook.phases.proposal_words import fold
 from crmbook.phases.scoping import Limit
 from crmbook.phases.standard_map import MODULES
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import foreign
+from crmbook.phases import foreign, leftovers
 from crmbook.phases.wording import worded
 
 OBJECTS: Final = {"company": "companies", "contact": "contacts", "deal": "deals"}
@@ -70,18 +70,21 @@ def open_items(
     automations: pl.DataFrame,
     automation_check: pl.DataFrame,
     segments: pl.DataFrame,
+    signs: pl.DataFrame,
+    source_rejects: pl.DataFrame,
     foreign_records: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Everything a person still has to do, for how many records, and who; OPEN_ITEMS."""
     rows = [
         *_owner_items(owner_queue),
+        *leftovers.lines(source_rejects, who=_WHO_CUSTOMER),
         *_record_items(findings.classes, findings.target_only),
         *_finding_items(findings.link_classes, findings.differences),
         *_history_items(findings),
         *_left_items(carried),
         *_review_items(rejects, list_plan),
         *_loss_items(loss),
-        *_rebuild_items(automations, automation_check, segments),
+        *leftovers.to_rebuild(automations, automation_check, segments, signs, who=_WHO_CUSTOMER),
         *foreign.items(foreign_records, who=_WHO_ADMIN),
         _item(
             "Workflows, e-mail and sequences are off", None, _WHO_ADMIN, "switch them on after the sign-off"
@@ -253,24 +256,6 @@ def _loss_items(loss: pl.DataFrame) -> list[dict[str, Any]]:
         )
         for entity, kind, fields, values in sums.sort("entity", "kind").iter_rows()
     ]
-
-
-def _rebuild_items(
-    automations: pl.DataFrame, check: pl.DataFrame, segments: pl.DataFrame
-) -> list[dict[str, Any]]:
-    rows = []
-    active, missing = automations.filter("is_active").height, int(check["missing"].sum())
-    if active:
-        rows.append(
-            _item("automations to rebuild", active, _WHO_CUSTOMER, "rebuild them as Freshsales Workflows")
-        )
-    if missing:
-        action = "list every active one in automations.csv, or correct active_automations in customer.toml"
-        rows.append(_item("automations not in the inventory", missing, _WHO_CUSTOMER, action))
-    if segments.height:
-        action = "rebuild them as contact filters from the segment guide"
-        rows.append(_item("segments to rebuild", segments.height, _WHO_CUSTOMER, action))
-    return rows
 
 
 def _summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,13 @@ RELATIONS: Final = {
     "contact_owner": ("contact", ""),
     "deal_owner": ("deal", ""),
 }
+_WORDS: Final = {
+    "contact_account": "works at",
+    "deal_contact": "is with",
+    "deal_account": "belongs to",
+    "contact_owner": "is looked after by",
+    "deal_owner": "is sold by",
+}
 _COUNTED: Final = ("found", "repointed", "dropped", "missing", "extra", "wrong_primary", "kept_by_target")
 _COLUMNS: Final = {
     "contact_account": "account_ids",
@@ -120,6 +127,19 @@ def link_balance(*, link_classes: pl.DataFrame, extracted: Mapping[str, int]) ->
             }
         )
     return tables.conform(pl.DataFrame(rows, schema=tables.LINK_BALANCE.columns), tables.LINK_BALANCE)
+
+
+def pictured(balance: pl.DataFrame) -> pl.DataFrame:
+    """LINK_BALANCE as a figure takes it: relation, source and target in words, kept, lost."""
+    ends = [RELATIONS[relation] for relation in balance["relation"]]
+    return balance.select(
+        pl.col("relation").replace(_WORDS),
+        kept=pl.col("found") + pl.col("repointed") + pl.col("kept_by_target"),
+        lost=pl.col("dropped") + pl.col("missing") + pl.col("wrong_primary"),
+    ).with_columns(
+        source=pl.Series([start for start, _ in ends], dtype=pl.String),
+        target=pl.Series([end or "owner" for _, end in ends], dtype=pl.String),
+    )
 
 
 def _total(ids: pl.Series) -> int:

@@ -13,8 +13,8 @@ import polars as pl
 
 from crmbook import clean
 from crmbook.phases import kinds
-from crmbook.phases.proposal_targets import Candidate, Evidence, candidates, in_words, prefilled
-from crmbook.phases.proposal_words import fold
+from crmbook.phases.lexicon import fold
+from crmbook.phases.proposal_targets import CONFIDENCE, Candidate, Evidence, candidates, in_words, prefilled
 from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS, PLACES, STRUCTURAL, Place
 
 Field = dict[str, Any]
@@ -180,12 +180,15 @@ def _match(row: Field, candidate: Candidate) -> Proposal:
 
 
 def _suggested(row: Field, targets: _Targets) -> tuple[str, float]:
-    """The likeliest standard field as part of a reason, and its confidence; blank and 0 where none is likely."""
-    best = next((c for c in candidates(evidence(row)) if c.confidence >= WORTH_SAYING), None)
-    if best is None:
+    """The likeliest standard field as part of a reason, and its confidence, 0 where none could be meant."""
+    best = next(iter(candidates(evidence(row))), None)
+    if best is None or (best.confidence < WORTH_SAYING and not best.against):
         return "", 0.0
+    if best.confidence < WORTH_SAYING:
+        return f"; not {best.target}, because of {best.against}", 0.0
     if best.target in RESERVED[row["entity"]] or best.target in targets.standard:
-        return f"; {best.target} would mean the same, but is taken", 0.0
+        is_sure = best.confidence >= CONFIDENCE
+        return f"; {best.target} {'would' if is_sure else 'may'} mean the same, but is taken", 0.0
     return f"; perhaps {best.target} ({best.confidence:.0%} sure)", best.confidence
 
 

@@ -108,6 +108,7 @@ def normalize(
     time_zone: str,
     account_name_unique: bool,
     tag_plan: pl.DataFrame | None = None,
+    exclusions: pl.DataFrame | None = None,
     engagement: pl.DataFrame | None = None,
     standing: Mapping[str, pl.DataFrame] | None = None,
 ) -> Normalized:
@@ -121,6 +122,7 @@ def normalize(
     decided = Decisions(
         mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique,
         tables.TAG_PLAN.empty() if tag_plan is None else tag_plan,
+        tables.EXCLUSIONS.empty() if exclusions is None else exclusions,
     )  # fmt: skip
     account_part = organizations.accounts(companies, decided, there.get("company"))
     contact_part = people.contacts(

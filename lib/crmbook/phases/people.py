@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import clean, tables
-from crmbook.phases import dedupe, split, tagging
+from crmbook.phases import dedupe, exclusions, split, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
 from crmbook.phases.shape import Decisions, Shaped, cells, counted, merged, rejected, tally
@@ -36,15 +36,14 @@ def contacts(
     """
     Contacts of *source* (`tables.SOURCE_CONTACTS`), their fate, and what happened on the way.
 
-    Who can't be identified is excluded. Without a valid e-mail address a contact is rejected, or gets a
+    Who can't be identified, or is left out by decision, is excluded. Without a valid e-mail address a contact is rejected, or gets a
     placeholder, as the policy says. One address is one contact, whatever its case: the fullest record, then
     the one last seen, then the lowest id; before all of that, who stands in the target since an earlier run
     (*standing*: `source_id`, `email`). The split looks at everything that was merged into a contact, and at
     *engagement* (`contact_id`, `is_engaged`).
     """
-    why = exclusion()
-    excluded = source.select(entity=pl.lit(ENTITY), source_id="source_id", reason=why).drop_nulls("reason")
-    included = source.filter(why.is_null())
+    excluded = exclusions.left_out(source, decided.exclusions, otherwise=exclusion())
+    included = source.join(excluded, on="source_id", how="anti", maintain_order="left")
     shaped = cells(included, entity=ENTITY, decided=decided, table=tables.CONTACTS)
     rows = _contact_structure(shaped.rows, included, decided, accounts)
     rows, rejects = addressed(rows, shaped.rejects, decided.policy.contact_without_email)
@@ -61,6 +60,7 @@ def contacts(
     rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
     tidied = _tidied(rows, included)
     rows, told = named(rows, "_name")
+    excluded = excluded.with_columns(entity=pl.lit(ENTITY)).select(list(tables.EXCLUDED.columns))
     fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
     rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals, engagement), fate))
     tagged = tagging.placed(rows, decided.tag_plan, ENTITY)

@@ -6,22 +6,24 @@ that means something else makes it another thing, so a name has to be understood
 do not suit lower the confidence, whatever the name says. No value is ever part of a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import permutations
 from typing import Any, Final, NamedTuple
 
 from crmbook import clean
-from crmbook.phases.proposal_words import Word, alike, content, meanings_of, understand
+from crmbook.phases.lexicon import content
+from crmbook.phases.proposal_words import Word, alike, meanings_of, understand
 
 CONFIDENCE: Final = 0.75
 SUGGESTED: Final = 3
 _LEAST: Final = 0.05
-_CONTRADICTED: Final = 0.3
-_OTHERWISE: Final = 0.55
+_CONTRADICTED: Final = 0.15
+_OTHERWISE: Final = 0.35
 _UNKNOWN: Final = 0.7
-_UNKNOWN_SHORT: Final = 0.9
+_PREFIX: Final = 0.9
+_LONGEST_PREFIX: Final = 3
 _BY_SPELLING: Final = 0.5
 _LOOKS_ALIKE: Final = 0.7
 _ELSEWHERE: Final = 0.1
@@ -32,8 +34,8 @@ _NOT_PLAIN: Final = frozenset({"choice", "choices", "json", "empty"})
 # Meanings that make a field another one than its other words say.
 _CONTRARY: Final = frozenset(
     {
-        "other_person", "delivery", "billing", "previous", "desired", "thing", "check", "second", "tax", "other_date",
-        "seats", "fax", "division",
+        "other_person", "contact_person", "delivery", "billing", "previous", "desired", "birth", "thing", "check",
+        "second", "middle_name", "tax", "other_date", "seats", "fax", "division",
     }
 )  # fmt: skip
 
@@ -58,23 +60,28 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Target:
-    """A field of the target: the sets of meanings that name it, what may stand beside them, the values it takes."""
+    """
+    A field of the target: the sets of meanings that name it, what may stand beside them, what may not, the values
+    it takes.
+    """
 
     entity: str
     name: str
     patterns: Mapping[tuple[str, ...], float]
     allowed: frozenset[str]
+    denied: frozenset[str]
     values: str
     rule: str
 
 
 class Candidate(NamedTuple):
-    """A target with its confidence (0-1); `why` is the evidence in words."""
+    """A target with its confidence (0-1); `why` is the evidence in words, `against` what else its name says."""
 
     target: str
     confidence: float
     rule: str
     why: str
+    against: str = ""
 
 
 @cache
@@ -87,6 +94,7 @@ def targets(entity: str) -> tuple[Target, ...]:
             name,
             {tuple(meanings.split()): weight for meanings, weight in spec["patterns"].items()},
             frozenset(f"{spec.get('beside', usual)} {spec.get('allowed', '')}".split()),
+            frozenset(spec.get("denied", "").split()),
             spec["values"],
             spec.get("rule", "copy"),
         )
@@ -96,9 +104,14 @@ def targets(entity: str) -> tuple[Target, ...]:
 
 def candidates(evidence: Evidence) -> list[Candidate]:
     """Every target that is at all likely, the likeliest first; ties in the order of `meanings.toml`."""
+    return list(_likely(evidence))
+
+
+@lru_cache(maxsize=4096)
+def _likely(evidence: Evidence) -> tuple[Candidate, ...]:
     words = understand(evidence.label)
     found = [_candidate(evidence, words, target) for target in targets(evidence.entity)]
-    return sorted((c for c in found if c.confidence >= _LEAST), key=lambda c: -c.confidence)
+    return tuple(sorted((c for c in found if c.confidence >= _LEAST), key=lambda c: -c.confidence))
 
 
 def prefilled(evidence: Evidence) -> list[Candidate]:
@@ -119,23 +132,41 @@ def fits(evidence: Evidence, candidate: Candidate) -> bool:
 
 
 def _candidate(evidence: Evidence, words: tuple[Word, ...], target: Target) -> Candidate:
-    by_name, told = _named(words, target)
+    by_name, pattern = _named(words, target)
     spelled = _BY_SPELLING * alike(evidence.label, target.name, least=_LOOKS_ALIKE)
     suits, said = _suits(evidence, target)
+    others = _others(words, target.allowed | set(pattern), target.denied) if pattern else []
+    told = f"its name says {_listed(pattern)}" + (f", but also {_told(others)}" if others else "")
+    against = _told([word for word in others if word.meanings])
     if by_name < spelled:
-        by_name, told = spelled, "the names look alike"
+        by_name, told, against = spelled, "the names look alike", ""
     confidence = round(min(by_name * suits, 0.99), 2)
-    return Candidate(target.name, confidence, target.rule, f"{told}; {said}")
+    return Candidate(target.name, confidence, target.rule, f"{told}; {said}", against)
 
 
-def _named(words: tuple[Word, ...], target: Target) -> tuple[float, str]:
+def _named(words: tuple[Word, ...], target: Target) -> tuple[float, tuple[str, ...]]:
     """How sure the words are that they name *target*, and which meanings they were taken for."""
-    best, told = 0.0, ""
+    best: tuple[float, tuple[str, ...]] = 0.0, ()
     for pattern, weight in target.patterns.items():
         score = weight * _matched(words, pattern, target.allowed | set(pattern))
-        if score > best:
-            best, told = score, f"its name says {' and '.join(m.replace('_', ' ') for m in pattern)}"
-    return best, told
+        if target.denied & meanings_of(words):
+            score *= _CONTRADICTED
+        if score > best[0]:
+            best = score, pattern
+    return best
+
+
+def _others(words: tuple[Word, ...], allowed: frozenset[str], denied: frozenset[str]) -> list[Word]:
+    """The words of a name that say something else."""
+    return [w for w in words if not w.meanings & allowed or w.meanings & denied]
+
+
+def _told(words: list[Word]) -> str:
+    return ", ".join(f"{w.text} ({_listed(sorted(w.meanings)) or 'nobody knows the word'})" for w in words)
+
+
+def _listed(meanings: Sequence[str]) -> str:
+    return " and ".join(m.replace("_", " ") for m in meanings)
 
 
 def _matched(words: tuple[Word, ...], pattern: tuple[str, ...], allowed: frozenset[str]) -> float:
@@ -147,19 +178,20 @@ def _matched(words: tuple[Word, ...], pattern: tuple[str, ...], allowed: frozens
         if all(meaning in words[n].meanings for n, meaning in zip(chosen, pattern, strict=True)):
             score = 1.0
             for n, word in enumerate(words):
-                score *= word.certainty if n in chosen else _beside(word, allowed)
+                score *= word.certainty if n in chosen else _beside(word, allowed, is_first=n == 0)
             best = max(best, score)
     return best
 
 
-def _beside(word: Word, allowed: frozenset[str]) -> float:
+def _beside(word: Word, allowed: frozenset[str], *, is_first: bool) -> float:
     if word.meanings & allowed:
-        return 1.0
+        return word.certainty
     if word.meanings & _CONTRARY:
         return _CONTRADICTED
     if word.meanings:
         return _OTHERWISE
-    return _UNKNOWN_SHORT if len(word.text) <= 2 else _UNKNOWN
+    # What stands before the words of a name is more often a system's prefix than a word.
+    return _PREFIX if is_first and len(word.text) <= _LONGEST_PREFIX else _UNKNOWN
 
 
 def _suits(evidence: Evidence, target: Target) -> tuple[float, str]:

@@ -13,8 +13,9 @@ import polars as pl
 
 from crmbook import clean, tables
 from crmbook.phases import kinds, matching
+from crmbook.phases.lexicon import fold
 from crmbook.phases.proposal_targets import SUGGESTED, Candidate, candidates, fits
-from crmbook.phases.proposal_words import alike, fold, understand
+from crmbook.phases.proposal_words import alike, understand
 from crmbook.phases.standard_map import MODULES
 
 Row = dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from crmbook import tables
 from crmbook.phases.edition import source_entity
 from crmbook.phases.resolving import owner_ids
 
@@ -28,6 +29,23 @@ QUEUE: Final = {
     "agent_id": pl.String,
     "owner_id": pl.Int64,
 }
+
+
+def given(normalized: Mapping[str, pl.DataFrame], owners_given: pl.DataFrame) -> pl.DataFrame:
+    """
+    The agents whose records a reassignment handed over, with the user they went to; REASSIGNED.
+
+    *owners_given* are the ledger's; where an agent's records went to two users, the newer one counts.
+    """
+    agents = [
+        frame.select(pl.lit(entity).alias("source_entity"), "source_id", agent_id="owner_agent_id")
+        for entity, frame in normalized.items()
+    ]
+    told = owners_given.with_columns(source_entity=source_entity()).join(
+        pl.concat(agents), on=["source_entity", "source_id"], maintain_order="left"
+    )
+    newest = told.unique("agent_id", keep="last", maintain_order=True)
+    return tables.conform(newest.select("agent_id", "owner_id"), tables.REASSIGNED)
 
 
 def queue(

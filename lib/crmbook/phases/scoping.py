@@ -20,6 +20,10 @@ from crmbook.phases.standard_map import MODULES
 
 INDIVIDUAL: Final = 2_000_000
 PAGE: Final = 100
+HOURS: Final = "hours at the plan's quota"
+_MB: Final = 1024**2
+_GB: Final = 1024**3
+_HISTORY_BASIS: Final = "at most: one per activity, event, chat and file, three per e-mail"
 _GROUPS: Final = {"multi_select_dropdown": "multi_select"}
 _WON_OR_LOST: Final = (2, 3)
 # Points up to which a grade holds, its name, and how long such a move takes in weeks. B is the service's own
@@ -49,14 +53,16 @@ def plan_check(
     deals: pl.DataFrame,
     limits: Mapping[str, Limit],
     edition: Edition = SUITE,
+    automations: int = 0,
+    files: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """
     What the customer needs beside what the plan allows, as `tables.PLAN_CHECK`.
 
     *limits* are by name: `custom_fields.<group>` and `custom_fields_total` per module, `choices_per_field`,
-    `pipelines`, `currencies`, `users`. A name that isn't there counts as not published.
+    `pipelines`, `currencies`, `users`, `workflows`, `file_mb`, `files_gb`. A name that isn't there counts as not published.
     """
-    needed = _field_needs(fields, edition)
+    needed: dict[str, tuple[float, str]] = {**_field_needs(fields, edition)}
     chosen = fields.filter(pl.col("observed").is_in(["choice", "choices"]))
     most = max([0, *chosen.get_column("distinct")])
     needed |= {
@@ -65,7 +71,12 @@ def plan_check(
         "currencies": (deals.get_column("currency").drop_nulls().n_unique(), "currencies"),
         "users": (agents.height, "users"),
     }
-    rows = [_checked(requirement, count, limits.get(name)) for requirement, (count, name) in needed.items()]
+    if automations:
+        needed["active workflows"] = (automations, "workflows")
+    if files is not None and files.height:
+        needed["largest file in MB"] = (_rounded(files["size_bytes"].max(), _MB), "file_mb")
+        needed["files in GB"] = (_rounded(files["size_bytes"].sum(), _GB), "files_gb")
+    rows = [checked(requirement, count, limits.get(name)) for requirement, (count, name) in needed.items()]
     return tables.conform(pl.DataFrame(rows, schema=tables.PLAN_CHECK.columns), tables.PLAN_CHECK)
 
 
@@ -84,6 +95,7 @@ def estimate(
     records = sum(counts.get(entity, 0) for entity in ("contacts", "companies", "deals", "activities"))
     moving = billing.filter(pl.col("tier") == "identified").height
     writes = _writes(counts, moving, deals, edition)
+    history = _history(counts)
     reads = sum(ceil(n / PAGE) for n in (counts.get("companies", 0), moving, counts.get("deals", 0)))
     grade, points, weeks, reasons = complexity(inventory, fields=fields, stages=stages)
     rows: list[tuple[str, float | None, str, str]] = [
@@ -95,7 +107,7 @@ def estimate(
             "any of six attributes (vendor docs)",
         ),
         ("contacts left out", billing.height - moving, "contacts", "no e-mail, phone or user id"),
-        ("custom properties", _custom(fields).height, "fields", "declared or seen, filled at least once"),
+        ("custom properties", custom(fields).height, "fields", "declared or seen, filled at least once"),
         (
             "calls to write",
             writes,
@@ -103,10 +115,11 @@ def estimate(
             "one per record, one more per closed deal"
             + (" and per contact with a deal" if edition.has_lifecycles else ""),
         ),
+        ("calls to write the history", history, "calls", _HISTORY_BASIS),
         ("calls to read back", reads, "calls", f"{PAGE} records a page"),
         (
-            "hours at the plan's quota",
-            _hours(writes + reads, requests_per_hour),
+            HOURS,
+            _hours(writes + history + reads, requests_per_hour),
             "hours",
             _quota_basis(requests_per_hour),
         ),
@@ -129,20 +142,17 @@ def complexity(
     """Grade with its name, points, weeks at most, and one reason per point given."""
     counts = dict(inventory.select("entity", "distinct").iter_rows())
     records = sum(counts.get(entity, 0) for entity in ("contacts", "companies", "deals", "activities"))
-    custom = _custom(fields)
+    own = custom(fields)
     reasons = [
         f"more than {least:,} records" for least in (100_000, 1_000_000, INDIVIDUAL) if records > least
     ]
-    reasons += [f"more than {least} custom properties" for least in (30, 100) if custom.height > least]
+    reasons += [f"more than {least} custom properties" for least in (30, 100) if own.height > least]
     if (pipelines := stages.get_column("pipeline_id").n_unique()) > 1:
         reasons.append(f"{pipelines} pipelines")
-    if structured := custom.filter((pl.col("observed") == "json") | (pl.col("declared") == "json")).height:
-        reasons.append(f"{structured} properties hold JSON")
-    closed = inventory.filter(
-        ~pl.col("available"), pl.col("entity").is_in(["pipelines", "agents", "activity_types"])
-    )
-    if closed.height:
-        reasons.append(f"the API does not tell {', '.join(closed.get_column('entity'))}")
+    if number := structured(fields):
+        reasons.append(f"{number} properties hold JSON")
+    if closed := gaps(inventory):
+        reasons.append(f"the API does not tell {', '.join(closed)}")
     points = len(reasons)
     _, letter, name, weeks = next(grade for grade in _GRADES if points <= grade[0])
     if records > INDIVIDUAL:
@@ -173,7 +183,8 @@ def _field_needs(fields: pl.DataFrame, edition: Edition) -> dict[str, tuple[int,
     return needs
 
 
-def _checked(requirement: str, needed: int, limit: Limit | None) -> dict[str, Any]:
+def checked(requirement: str, needed: float, limit: Limit | None) -> dict[str, Any]:
+    """One row of a plan check: what is *needed* beside the *limit*, and whether it fits."""
     allowed = limit.allowed if limit else None
     return {
         "requirement": requirement,
@@ -184,8 +195,30 @@ def _checked(requirement: str, needed: int, limit: Limit | None) -> dict[str, An
     }
 
 
-def _custom(fields: pl.DataFrame) -> pl.DataFrame:
+def custom(fields: pl.DataFrame) -> pl.DataFrame:
+    """The custom properties somebody filled."""
     return fields.filter(~pl.col("is_standard"), pl.col("filled") > 0)
+
+
+def structured(fields: pl.DataFrame) -> int:
+    """How many custom properties hold JSON."""
+    return custom(fields).filter((pl.col("observed") == "json") | (pl.col("declared") == "json")).height
+
+
+def gaps(inventory: pl.DataFrame) -> list[str]:
+    """The lists a move needs that the API does not tell."""
+    needed = pl.col("entity").is_in(["pipelines", "agents", "activity_types"])
+    return inventory.filter(~pl.col("available"), needed)["entity"].to_list()
+
+
+def _history(counts: Mapping[str, int]) -> int:
+    """An upper bound: events become one note per contact and kind, so never more than there are events."""
+    single = sum(counts.get(entity, 0) for entity in ("activities", "conversations", "files", "events"))
+    return single + 3 * counts.get("emails", 0) + ceil(counts.get("segment_members", 0) / PAGE)
+
+
+def _rounded(size_bytes: Any, unit: int) -> float:
+    return round(float(size_bytes or 0) / unit, 2)
 
 
 def _writes(counts: Mapping[str, int], moving: int, deals: pl.DataFrame, edition: Edition) -> int:

@@ -39,7 +39,7 @@ class Decisions:
     What was decided before normalization: the tables of 02 and the customer's policy.
 
     `time_zone` is the customer's (IANA); `account_name_unique` is what the target was measured to enforce. Without
-    a row of `tag_plan` a module's tags are tags.
+    a row of `tag_plan` a module's tags are tags; who stands in `exclusions` is left out.
     """
 
     mapping: pl.DataFrame
@@ -51,6 +51,7 @@ class Decisions:
     time_zone: str
     account_name_unique: bool
     tag_plan: pl.DataFrame = field(default_factory=tables.TAG_PLAN.empty)
+    exclusions: pl.DataFrame = field(default_factory=tables.EXCLUSIONS.empty)
 
     def has_field(self, module: str, api_name: str) -> bool:
         """True where the target gets this custom field."""

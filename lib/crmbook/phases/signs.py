@@ -1,7 +1,7 @@
 """What the values of a text field were recognised as: countries, currencies, time zones, profiles elsewhere.
 
 In: one column of source text. Out: the name of the sign most values bear and the share (0-1) that bears it. Names of
-countries count in the languages a customer may write them in, codes everywhere. Only shares leave this module, never
+countries count in the languages a customer may write them in, codes of two or three letters everywhere. Only shares leave this module, never
 a value. A sign few values bear is none.
 """
 
@@ -11,12 +11,15 @@ from zoneinfo import available_timezones
 
 import polars as pl
 from babel import Locale
+from babel.core import get_global
 from babel.numbers import list_currencies
 
 from crmbook import parse
 from crmbook.phases import kinds
 
-LANGUAGES: Final = ("en", "pl", "de", "es", "fr", "it", "nl", "pt", "cs", "sv")
+LANGUAGES: Final = (
+    "en", "pl", "de", "es", "fr", "it", "nl", "pt", "cs", "sk", "uk", "ru", "sv", "da", "nb", "fi", "ro", "hu", "lt", "tr"
+)  # fmt: skip
 LEAST: Final = 0.5
 _PROFILES: Final = {
     "linkedin": r"(?i)^(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/",
@@ -26,6 +29,7 @@ _PROFILES: Final = {
 _COMMON: Final = frozenset(
     {"usa", "u.s.a.", "u.s.", "uk", "u.k.", "england", "great britain", "holland", "czech republic"}
 )
+_LONGER_CODE: Final = 3
 _NO_COUNTRY: Final = frozenset({"EU", "EZ", "UN", "XA", "XB", "ZZ", "QO"})
 
 
@@ -62,8 +66,14 @@ def _known() -> dict[str, frozenset[str]]:
         if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRY
         for word in (code, name)
     }
+    # The longer codes are aliases of the shorter ones: POL of PL.
+    longer = {
+        alias.casefold()
+        for alias, codes in get_global("territory_aliases").items()
+        if len(alias) == _LONGER_CODE and alias.isalpha() and len(codes) == 1
+    }
     return {
-        "country": frozenset(countries) | _COMMON,
+        "country": frozenset(countries | longer) | _COMMON,
         "currency": frozenset(code.casefold() for code in list_currencies()),
         "time_zone": frozenset(zone.casefold() for zone in available_timezones()),
     }

@@ -31,20 +31,22 @@ def spot_check(
     evidence: pl.DataFrame,
     source_base_url: str,
     target_base_url: str,
+    examples: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """
     The sheet for the sign-off: 20 to 40 records (fewer where there are fewer); SPOT_CHECK.
 
+    *examples* are shown as far as there is room beside the *evidence*.
+
     `covers` names what a record stands for: `contact loaded`, `deal_contact missing`, `contact merged`… The source
     address is the API's, the only one the vendor documents; the target's is that of its web interface.
     """
-    told = [
-        (classes, ["entity", "class"]),
-        (link_classes.rename({"from_id": "source_id"}), ["relation", "class"]),
-        (evidence.sort("entity", "source_id"), ["covers"]),
-    ]
+    told = _told(classes, link_classes, evidence)
     candidates = pl.concat(_evidence(_first(frame, keys), keys) for frame, keys in told)
     picked = _picked(candidates)
+    if examples is not None:
+        told.append((examples.sort("entity", "source_id"), ["covers"]))
+        picked = _picked(pl.concat([candidates, examples.select(list(_EVIDENCE))]), picked)
     picked = pl.concat([picked, _ordinary(classes, picked)])
     seen = pl.concat(_evidence(_only(frame, keys, picked), keys) for frame, keys in told)
     labels = seen.group_by(_WHO).agg(pl.col("covers").unique().sort().str.join("; "))
@@ -52,6 +54,19 @@ def spot_check(
         classes.select(*_WHO, "target_id", "module"), on=_WHO, how="left"
     )
     return tables.conform(_with_addresses(sheet, source_base_url, target_base_url), tables.SPOT_CHECK)
+
+
+def coverage(
+    sheet: pl.DataFrame, *, classes: pl.DataFrame, link_classes: pl.DataFrame, evidence: pl.DataFrame
+) -> pl.DataFrame:
+    """Everything that has to be on the sheet, and on how many of its records it is; SPOT_COVERAGE."""
+    told = _told(classes, link_classes, evidence)
+    every = pl.concat(_evidence(frame, keys) for frame, keys in told).unique()
+    shown = every.join(sheet.select(_WHO), on=_WHO, how="semi").group_by("covers").len("in_sheet")
+    counted = every.select("covers").unique().join(shown, on="covers", how="left")
+    return tables.conform(
+        counted.with_columns(pl.col("in_sheet").fill_null(0).cast(pl.Int64)), tables.SPOT_COVERAGE
+    )
 
 
 def evidence(
@@ -122,14 +137,25 @@ def _only(frame: pl.DataFrame, keys: list[str], picked: pl.DataFrame) -> pl.Data
     return frame.join(picked, on=_WHO, how="semi")
 
 
-def _picked(candidates: pl.DataFrame) -> pl.DataFrame:
-    """entity, source_id: greedy cover of everything there is to see, the rarest first."""
+def _told(
+    classes: pl.DataFrame, link_classes: pl.DataFrame, evidence: pl.DataFrame
+) -> list[tuple[pl.DataFrame, list[str]]]:
+    """What has to be on the sheet: frames, and the columns that say what their records stand for."""
+    return [
+        (classes, ["entity", "class"]),
+        (link_classes.rename({"from_id": "source_id"}), ["relation", "class"]),
+        (evidence.sort("entity", "source_id"), ["covers"]),
+    ]
+
+
+def _picked(candidates: pl.DataFrame, before: pl.DataFrame | None = None) -> pl.DataFrame:
+    """entity, source_id: greedy cover of everything there is to see, the rarest first; *before* is there already."""
     rarest = candidates.unique().group_by("covers").len().sort("len", "covers")["covers"]
     known: dict[tuple[str, str], set[str]] = {}
     for entity, source_id, covers in candidates.iter_rows():
         known.setdefault((entity, source_id), set()).add(covers)
-    picked: list[tuple[str, str]] = []
-    seen: set[str] = set()
+    picked: list[tuple[str, str]] = [] if before is None else before.rows()
+    seen: set[str] = set().union(*(known.get(key, ()) for key in picked))
     for covers in rarest:
         if covers not in seen and len(picked) < MOST:
             able = (key for key, has in known.items() if covers in has)

@@ -6,7 +6,7 @@ here independently of the load, so that the comparison can contradict it. An id 
 which no record of the target has: what could not be resolved is a difference, never a match.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -95,6 +95,18 @@ def resolve(
         base_currency_id=int(base[0]) if len(base) else NO_ID,
         labels=_labels(target_owners, target_stages, target_statuses, target_currencies),
     )
+
+
+def after_reassigning(ids: TargetIds, reassigned: pl.DataFrame) -> TargetIds:
+    """*ids* with the agents of *reassigned* (`tables.REASSIGNED`) owned by the user their records were handed to."""
+    given = reassigned.rename({"owner_id": "given"})
+    was_given = pl.col("given").is_not_null()
+    owners = ids.owners.join(given, on="agent_id", how="left", maintain_order="left").with_columns(
+        owner_id=pl.coalesce("given", "owner_id"),
+        is_fallback=pl.col("is_fallback") & ~was_given,
+        reason=pl.when(~was_given).then("reason"),
+    )
+    return replace(ids, owners=owners.drop("given"))
 
 
 def _folded(column: str) -> pl.Expr:

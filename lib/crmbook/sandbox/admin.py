@@ -124,6 +124,18 @@ class Side:
             blank |= {"custom_field": {}, "tags": [], "is_deleted": False}
         return self._put(realm, kind, blank | doc)
 
+    def rewrite(self, realm: str, changes: dict[str, dict[str, Doc | None]]) -> Doc:
+        """Documents exactly as given, kind to id to document, and gone where it is null; nothing is stamped or filled in."""
+        for kind, docs in changes.items():
+            table = self.store.table(self.known(realm), kind)
+            for doc_id, doc in docs.items():
+                if doc is None:
+                    table.delete(int(doc_id))
+                else:
+                    table.put(int(doc_id), doc | {"id": int(doc_id)})
+        self._reindex(realm)
+        return {"documents": sum(map(len, changes.values()))}
+
     def _put(self, realm: str, kind: str, doc: Doc) -> Doc:
         if not isinstance(doc["id"], int):
             raise Trouble(400, "id must be an integer")
@@ -225,6 +237,7 @@ def _routes(side: Side) -> list[tuple[str, str, Callable[[Request, Any], Any]]]:
         ("POST", "/{realm}/owners", lambda r, b: checklist.owner(tenant(r), b)),
         ("POST", "/{realm}/currencies", lambda r, b: checklist.currency(tenant(r), b)),
         ("PUT", "/{realm}/settings", lambda r, b: tenant(r).configure(b)),
+        ("PUT", "/{realm}/documents", lambda r, b: side.rewrite(realm(r), b)),
         ("GET", "/{realm}/{kind}", lambda r, _: side.documents(realm(r), r.path_params["kind"])),
         ("POST", "/{realm}/{kind}", lambda r, b: side.insert(realm(r), r.path_params["kind"], b)),
         ("GET", "/{realm}/{kind}/{doc_id:int}", lambda r, _: side.document(*place(r))),

@@ -78,6 +78,10 @@ class Plan:
     products_catalogue: bool | None = None
     multi_currency: bool | None = None
     custom_activity_types: bool | None = None
+    time_workflows: bool | None = None
+    event_tracking: bool | None = None
+    ai: bool | None = None
+    bot_sessions: int | None = None
 
     def limits(self) -> dict[str, int]:
         """The request windows `quota.Quota` takes; empty where the vendor publishes none."""

@@ -100,6 +100,10 @@ class Nursery:
         """The exit code of the load, once it ended; negative for a signal."""
         return int(self._line())
 
+    def said(self) -> str:
+        """The last line of the log: why a load stopped."""
+        return next(iter(self._log.read_text(encoding="utf-8").splitlines()[-1:]), "nothing")
+
     def _line(self) -> str:
         assert self._process.stdout
         return self._process.stdout.readline()
@@ -234,7 +238,7 @@ class Bench:
             if code == 0:
                 return
             if code not in (-signal.SIGKILL, 5):
-                trial.remarks.append(f"exit {code}")
+                trial.remarks.append(f"exit {code}: {self.nursery.said()}")
                 return
         trial.remarks.append(f"not ended after {_MOST_STARTS} starts")
 

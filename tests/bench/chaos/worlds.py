@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,13 @@ def prepared(
     edition: str = "suite",
     switches: dict[str, Any] | None = None,
     told: Scenario | None = None,
+    decide: Callable[[runs.Record], None] | None = None,
 ) -> World:
-    """The world of a scenario (*told*, or the one of that name), its plan approved and nothing written."""
+    """
+    The world of a scenario (*told*, or the one of that name), its plan approved and nothing written.
+
+    *decide* is what a person changes in the proposed map before it is approved.
+    """
     told, port = told or scenario(name), free_ports()
     folder.mkdir(parents=True)
     plan = "pro" if edition == "suite" else "estate"
@@ -123,11 +129,18 @@ def prepared(
             admin=_admin(told), edition=edition, plan=plan, files="attachments" if name == "demo" else "",
             source=box.ready["usercom"]["base_url"], target=box.ready[REALM]["base_url"],
         )  # fmt: skip
-        writes = _walked(box, folder / "runs" / CUSTOMER, settings, with_files=name == "demo")
+        writes = _walked(box, folder / "runs" / CUSTOMER, settings, with_files=name == "demo", decide=decide)
     return World(Path(name).name, folder, port, edition, writes)
 
 
-def _walked(box: Sandbox, customer: Path, settings: str, *, with_files: bool) -> int:
+def _walked(
+    box: Sandbox,
+    customer: Path,
+    settings: str,
+    *,
+    with_files: bool,
+    decide: Callable[[runs.Record], None] | None,
+) -> int:
     """01 to the approved plan of 05; the number of planned writes."""
     (customer / "source").mkdir(parents=True)
     (customer / "customer.toml").write_text(settings, encoding="utf-8")
@@ -138,6 +151,9 @@ def _walked(box: Sandbox, customer: Path, settings: str, *, with_files: bool) ->
     record = runs.create(CUSTOMER, "test", parameters={"sample": 0})
     for phase in ("01_discovery", "02_mapping"):
         played(phase)
+    if decide:
+        decide(record)
+        played("02_mapping")
     record.approve("mapping", by="Chaos")
     with contextlib.suppress(Waiting):
         played("03_workspace")
@@ -150,15 +166,15 @@ def _walked(box: Sandbox, customer: Path, settings: str, *, with_files: bool) ->
     return int(pl.read_parquet(record.folder / "05_load" / "data" / "plan.parquet").height)
 
 
-def played(phase: str) -> None:
-    """The code of a phase's notebook, cell by cell, without a kernel, its gate and its pictures."""
+def played(phase: str, *, gated: bool = False) -> None:
+    """The code of a phase's notebook, cell by cell, without a kernel and its pictures; its gate too where *gated*."""
     silent = {name: lambda *_a, **_k: None for name in ("show", "bars", "stacked") if hasattr(figures, name)}
     cells = json.loads(runner.template(phase).read_text(encoding="utf-8"))["cells"]
     space: dict[str, Any] = {}
     with (
         contextlib.redirect_stdout(io.StringIO()),
         mock.patch.multiple(figures, **silent),
-        mock.patch.object(gates, "check"),
+        contextlib.nullcontext() if gated else mock.patch.object(gates, "check"),
     ):
         for cell in cells:
             if cell["cell_type"] == "code":
