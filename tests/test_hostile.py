@@ -198,7 +198,7 @@ def test_a_ledger_changed_by_hand_is_not_read_as_if_it_were_right(tmp_path: Path
     assert said == [
         "0.db: changed by hand: calls holds a value of another kind than was written",
         "1.db: damaged or changed by hand (CHECK constraint failed in writes)",
-        "2.db: changed by hand: no such table: main.crosswalk",
+        "2.db: changed by hand: crosswalk is gone",
         "3.db: changed by hand: calls holds a value of another kind than was written",
     ]  # fmt: skip
 

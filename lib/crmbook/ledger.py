@@ -103,8 +103,9 @@ class Ledger(Inheriting):
         with self._told():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            fault = ledger_check.lost(self._db)
             self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA} {INHERITED}")
-            if fault := ledger_check.fault(self._db, f"{_SCHEMA} {INHERITED}"):
+            if fault := fault or ledger_check.fault(self._db, f"{_SCHEMA} {INHERITED}"):
                 self._db.close()
                 raise DataError(f"{self.path.name}: {fault}; {_ANEW}")
         return self

@@ -8,7 +8,15 @@ import sqlite3
 from functools import cache
 from typing import Final
 
+_FIRST: Final = frozenset({"writes", "crosswalk", "meta"})
 _KINDS: Final = {"TEXT": "text", "INTEGER": "integer", "REAL": "real"}
+
+
+def lost(db: sqlite3.Connection) -> str:
+    """The table that every ledger began with and that is gone from *db*; blank where none is, and of a new file."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    gone = sorted(_FIRST - there) if there else []
+    return f"changed by hand: {gone[0]} is gone" if gone else ""
 
 
 def fault(db: sqlite3.Connection, schema: str) -> str:
