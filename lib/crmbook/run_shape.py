@@ -1,10 +1,12 @@
 """Is what stands in a run.json what `runs` wrote there? Types and keys only; a file changed by hand is named, not trusted."""
 
-from typing import Any, Final, Literal, NotRequired
+from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+# They are part of paths and of commands a person is told to type.
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")]
 _OPEN: Final = ConfigDict(extra="allow", strict=True)
 
 
@@ -34,7 +36,7 @@ class _Approval(TypedDict):
 
 @with_config(_OPEN)
 class _Parameters(TypedDict):
-    sample: int
+    sample: NotRequired[int]
 
 
 @with_config(_OPEN)
@@ -51,8 +53,8 @@ class _Rollback(TypedDict):
 
 @with_config(_OPEN)
 class _Run(TypedDict):
-    customer: str
-    run_id: str
+    customer: _Name
+    run_id: _Name
     env: Literal["test", "production"]
     created_at: str
     parameters: _Parameters
