@@ -82,7 +82,7 @@ def test_the_help_of_the_program_lists_every_command() -> None:
         pytest.param(["--only", "02_mapping", "--from", "01_discovery"], "--only stands alone", id="only and from"),
         pytest.param(["--only", "02_mapping", "--to", "03_workspace"], "--only stands alone", id="only and to"),
         pytest.param(["--from", "05_load", "--to", "02_mapping"], "--from 05_load comes after --to 02_mapping", id="backwards"),
-        pytest.param(["--run", "Über"], "--run Über: expected lower-case letters", id="no name for a folder"),
+        pytest.param(["--run", "Über"], "--run: no name of a customer or run; expected letters", id="no name for a folder"),
         pytest.param(["--delta"], "--delta: acme has no test run on this target whose reconciliation is approved", id="delta"),
     ],
 )  # fmt: skip

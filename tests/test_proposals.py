@@ -167,6 +167,15 @@ def test_an_activity_types_name_may_speak_against_its_kind() -> None:
     ]  # fmt: skip
 
 
+def test_an_activity_type_may_be_the_second_of_its_kind() -> None:
+    """A number in its name says no kind, and is no reason to be less sure."""
+    type_ = {"activity_type_id": "1", "name": "Call 2", "kind": "call", "carrier": "sales_activities", "reason": "r"}
+
+    made = proposals.of_activity_types(frame(tables.ACTIVITY_MAP, type_))
+
+    assert made.select("target_field", "confidence").rows() == [("sales_activities", 1.0)]
+
+
 def test_a_choice_is_carried_as_it_is_and_told_what_it_resembles() -> None:
     """Only where the field exists already."""
     choices = frame(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Finished, crmbook
-from crmbook import demo, pipeline
+from crmbook import demo, pipeline, runs
 from crmbook.errors import Waiting
 from crmbook.sandbox import demo as scenario
 from crmbook.sandbox.server import Sandbox
@@ -134,12 +134,10 @@ def test_the_archive_of_a_rollback_holds_no_personal_values(story: Story) -> Non
 
 def test_a_run_without_a_load_has_nothing_to_take_back(customers: Path) -> None:
     """Exit 2 and one line, before anything is asked of anybody."""
-    folder = customers / "acme" / "test-01"
-    folder.mkdir(parents=True)
     from test_cli import SETTINGS
 
+    runs.create("acme", "test", parameters={"sample": 0})
     (customers / "acme" / "customer.toml").write_text(SETTINGS, encoding="utf-8")
-    (folder / "run.json").write_text('{"phases": {}, "env": "test"}', encoding="utf-8")
     said = crmbook("rollback", "acme", "--run", "test-01", runs=customers)
     assert said.code == 2
     assert said.err == "run test-01 wrote nothing to a target; there is nothing to take back\n"

@@ -7,6 +7,7 @@ chain of entries, each holding the hash of the one before: phases, approvals, re
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -98,6 +99,7 @@ _ROLES: Final = {
 }  # fmt: skip
 _SUFFIXES: Final = {".parquet": "table", ".html": "page", ".csv": "list", ".json": "facts"}
 _HARMLESS: Final = ("plan_inputs.json",)
+_PHASE_KEYS: Final = frozenset({"phase", "status", "finished_at", "approvals"})
 
 
 def _listed(folder: Path, base: Path) -> dict[str, Entry]:
@@ -136,6 +138,10 @@ def _new(record: runs.Record, sealed: Iterable[Entry]) -> list[Entry]:
         digest = runs.sha256(path)
         if verifier.PHASE.fullmatch(path.parent.name) and digest not in known:
             said = _json(path)
+            if not said.keys() >= _PHASE_KEYS:
+                raise DataError(
+                    f"{path.parent.name}/{path.name}: no manifest of a phase; restore it from a copy"
+                )
             found.append(
                 {
                     "event": "phase", "phase": said["phase"], "status": said["status"], "at": said["finished_at"] or "",
@@ -172,7 +178,12 @@ def _ledger(folder: Path) -> dict[str, str] | None:
         return None
     with Ledger(path) as ledger:
         ledger.checkpoint()
-    return verifier.ledger_digests(path)
+    try:
+        return verifier.ledger_digests(path)
+    except sqlite3.DatabaseError as problem:
+        raise DataError(
+            f"{path.name}: {problem}; restore a backup, or make it anew with --rebuild-ledger"
+        ) from None
 
 
 def _place_verifier(folder: Path) -> None:
@@ -183,7 +194,12 @@ def _place_verifier(folder: Path) -> None:
 
 def chain(record: runs.Record) -> list[Entry]:
     path = record.folder / verifier.MANIFEST
-    return list(_json(path)["chain"]) if path.exists() else []
+    if not path.exists():
+        return []
+    content = _json(path)
+    if not verifier.is_whole(content):
+        raise DataError(f"{path.parent.name}/{path.name}: not as it was sealed; restore it from a copy")
+    return list(content["chain"])
 
 
 def _last(record: runs.Record) -> Entry:
@@ -193,8 +209,12 @@ def _last(record: runs.Record) -> Entry:
 
 def _json(path: Path) -> Entry:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, OSError) as problem:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        verifier.canonical(content)
+    except (ValueError, OSError, RecursionError) as problem:
         raise DataError(
             f"{path.parent.name}/{path.name}: not readable ({type(problem).__name__}); restore it from a copy"
         ) from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path.parent.name}/{path.name}: no object; restore it from a copy")
+    return content

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -73,6 +73,7 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(*, as_json: bool, **given: Any) -> None:
         try:
+            _prepare(given)
             with _fetched(function.__name__, given.get("customer")):
                 result = function(say=_silent if as_json else _say, **given)
         except (Exception, KeyboardInterrupt) as problem:
@@ -85,6 +86,17 @@ def _command(function: Callable[..., Any]) -> Callable[..., None]:
             sys.exit(code)
 
     return wrapped
+
+
+def _prepare(given: Mapping[str, Any]) -> None:
+    """Keys stay out of core files, and names of customers and runs are names, not ways to other folders."""
+    from crmbook import runs, secrecy
+
+    secrecy.leave_no_core()
+    customers = [given.get("customer"), *given.get("customers", ())]
+    for argument, name in [*(("CUSTOMER", name) for name in customers), ("--run", given.get("run_id"))]:
+        if name:
+            runs.check_name(argument, name)
 
 
 def _fetched(command: str, customer: str | None) -> AbstractContextManager[None]:
@@ -107,7 +119,8 @@ def _silent(line: str) -> None:
 def _tell(told: dict[str, Any], *, as_json: bool) -> int:
     """The stop on its stream; its exit code."""
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        # What was typed may hold bytes that are no text.
+        click.echo(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8"))
     else:
         click.echo(told["error"], err=True)
     return int(told["exit_code"])
@@ -274,6 +287,7 @@ def lab(customer: str | None, port: int, no_browser: bool, reveal: bool) -> None
     from crmbook import lab as laboratory
 
     try:
+        _prepare({"customer": customer})
         laboratory.open(customer, port=port, opens_browser=not no_browser, reveals=reveal)
     except CrmbookError as stop:
         sys.exit(_tell(telling.told(stop), as_json=False))

@@ -5,6 +5,7 @@ in the file: it names the environment variables that hold them.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -13,9 +14,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from crmbook import tables
-from crmbook.errors import ConfigError
+from crmbook.errors import ConfigError, masked, named
+from crmbook.vendors.trust import checked_base_url
 
 Env = Literal["test", "production"]
+# Keys are of mixed case or without a word between underscores; what isn't a name for certain is not repeated.
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,24}")
 
 
 def _time_zone(name: str) -> str:
@@ -56,16 +60,22 @@ def _field(name: str) -> str:
     """A field of a delta run's conflict policy: `<module>.<field>`; custom fields are checked against the target."""
     module, _, field = name.partition(".")
     if module not in _WRITTEN:
-        raise ValueError(f"{name}: expected <module>.<field> with module one of {', '.join(_WRITTEN)}")
+        raise ValueError(f"{named(name)}: expected <module>.<field> with module one of {', '.join(_WRITTEN)}")
     table, more = _WRITTEN[module]
     known = {*table.columns, *more} - _INTERNAL
     if field not in known and not field.startswith("cf_"):
-        raise ValueError(f"{name}: no such field; {module} has {', '.join(sorted(known))}, and cf_...")
+        raise ValueError(f"{named(name)}: no such field; {module} has {', '.join(sorted(known))}, and cf_...")
     return name
 
 
-def _optional_url(url: str) -> str:
-    return _http_url(url) if url else ""
+def _model_url(url: str) -> str:
+    """As the vendors' addresses: the key goes over https, or to loopback."""
+    if not url:
+        return ""
+    try:
+        return str(checked_base_url(_http_url(url))).rstrip("/")
+    except ConfigError as problem:
+        raise ValueError(str(problem).removeprefix("base_url: ")) from None
 
 
 class _Section(BaseModel):
@@ -114,7 +124,7 @@ class Model(_Section):
     """
 
     model: str = Field(pattern=r"^[^:\s]+:\S+$")
-    base_url: Annotated[str, AfterValidator(_optional_url)] = ""
+    base_url: Annotated[str, AfterValidator(_model_url)] = ""
     key_env: str = ""
     timeout_s: float = Field(default=60, gt=0, strict=False)
 
@@ -177,13 +187,7 @@ def read(path: Path) -> Customer:
     """
     where = f"{path.parent.name}/{path.name}"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{where}: no such file; write one with: crmbook new {path.parent.name}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{where}: not valid TOML: {problem}") from None
-    try:
-        parsed = _File.model_validate(content)
+        parsed = _File.model_validate(_content(path, where))
     except ValidationError as problem:
         raise ConfigError(f"{where}: {_first_problem(problem)}") from None
     _cross_check(parsed, where)
@@ -201,12 +205,32 @@ def read(path: Path) -> Customer:
     )
 
 
+def _content(path: Path, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{where}: no such file; write one with: crmbook new {path.parent.name}") from None
+    except OSError as problem:
+        raise ConfigError(f"{where}: {problem.strerror}; expected a file that can be read") from None
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{where}: not UTF-8 (byte {problem.start}); save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{where}: not valid TOML: {masked(str(problem))}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{where}: not valid TOML: a number too long, or a list too deep") from None
+
+
 def token(variable: str, *, section: str, key: str) -> str:
     """The secret in the environment variable *variable*; raises ConfigError naming it, never its content."""
     value = os.environ.get(variable, "").strip()
     if not value:
+        told = (
+            variable
+            if _VARIABLE.fullmatch(variable)
+            else "no variable's name (the key itself never stands there)"
+        )
         raise ConfigError(
-            f"{key}/customer.toml: [{section}] token_env names {variable}, which is not set; export it"
+            f"{key}/customer.toml: [{section}] token_env names {told}, which is not set; export it"
         )
     return value
 
@@ -215,7 +239,7 @@ def _first_problem(problem: ValidationError) -> str:
     found = problem.errors(include_input=False, include_url=False)
     # A misspelled key is unknown and missing at once; the misspelling is what a person can mend.
     first = min(found, key=lambda error: error["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(named(str(part)) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {place}; expected one of {', '.join(_known_keys(first['loc'][:-1]))}"
     if first["type"] == "missing":

@@ -7,16 +7,21 @@ semicolon between the columns. Files are replaced by rename.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from crmbook import runs
-from crmbook.errors import ConfigError
+from crmbook.errors import ConfigError, named, readable
 
 Number = TypeVar("Number", int, float)
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+# As OWASP lists them; some spreadsheets take the wide forms of East Asian keyboards for the narrow ones.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+# A line end nobody quotes, and what a spreadsheet set to another country may take for a cell that starts a formula.
+_QUOTED: Final = re.compile(r"\r|[;\t|]\s*[=+\-@＝＋－＠]")
+_LARGEST: Final = 2**63 - 1
 
 
 def write(
@@ -37,7 +42,7 @@ def text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     plain.writerow(columns)
     for row in rows:
         cells = [safe(row.get(column)) for column in columns]
-        (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
+        (quoted if any(map(_QUOTED.search, cells)) else plain).writerow(cells)
     return out.getvalue()
 
 
@@ -50,7 +55,8 @@ def read(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]
             header. A column may stand anywhere.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with readable(path.name):
+            text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise ConfigError(f"{path.name}: not UTF-8 (byte {problem.start}); save it as CSV UTF-8") from None
     header_line = text.partition("\n")[0]
@@ -86,16 +92,21 @@ def number(name: str, line: int, column: str, text: str, kind: Callable[[str], N
     if not text:
         return None
     try:
-        return kind(text.replace(",", "."))
+        found: Number | None = kind(text.replace(",", "."))
     except ValueError:
+        found = None
+    # What no column can hold is no number either.
+    if found is None or not abs(found) <= _LARGEST:
         what = "a whole number" if kind is int else "a number"
-        raise fault(name, line, column, f"expected {what}") from None
+        raise fault(name, line, column, f"expected {what}")
+    return found
 
 
 def _check_header(name: str, header: list[str], columns: Sequence[str]) -> None:
     missing, unknown = [c for c in columns if c not in header], [h for h in header if h not in columns]
     repeated = sorted({h for h in header if header.count(h) > 1})
-    for what, found in (("missing", missing), ("unknown", unknown), ("repeated", repeated)):
+    # What is missing is told first: in a file without a header the unknown names would be somebody's record.
+    for what, found in (("missing", missing), ("unknown", [*map(named, unknown)]), ("repeated", repeated)):
         if found:
             raise ConfigError(
                 f"{name} line 1: {what} column {', '.join(found)}; expected {', '.join(columns)}"

@@ -16,7 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook import clean, csvfiles, tables
-from crmbook.errors import ConfigError
+from crmbook.errors import ConfigError, named
 from crmbook.phases import choice_map, decision_rows, marks, planning
 from crmbook.phases.decision_rows import OWNER, STAGE
 from crmbook.phases.standard_map import MODULES
@@ -185,9 +185,8 @@ def _field_faults(place: Place, row: dict[str, str]) -> Iterator[str]:
             yield place.fault("target_field", "expected cf_ and lower-case words without blanks")
     elif target not in _TARGETS[row["entity"]]:
         known = ", ".join(standard_targets(row["entity"]))
-        told = target if len(target) <= 40 else f"{target[:40]}…"
         yield place.fault(
-            "target_field", f'"{told}" is no field of {module}; expected cf_… or one of {known}'
+            "target_field", f'"{named(target)}" is no field of {module}; expected cf_… or one of {known}'
         )
 
 

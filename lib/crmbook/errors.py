@@ -23,6 +23,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 _SECONDS_A_MINUTE = 60
@@ -94,6 +95,15 @@ def disk_error(what: str, problem: BaseException) -> DataError | None:
         return None
     todo = "free some space" if number in _FULL else "make it writable"
     return DataError(f"{what}: {os.strerror(number)}; {todo} and run again, it resumes")
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """While *what*, a file a person edits, is read: whatever the system says against it becomes a ConfigError."""
+    try:
+        yield
+    except OSError as problem:
+        raise ConfigError(f"{what}: {problem.strerror}; expected a file that can be read") from None
 
 
 @contextmanager
@@ -197,7 +207,7 @@ class Rejected(ApiError):  # noqa: N818  an answer the caller may well expect
 
     def __init__(self, method: str, route: str, *, messages: Sequence[str] = (), **fields: Any) -> None:
         self.messages = list(messages)
-        fields.setdefault("detail", "; ".join(masked(m) for m in self.messages))
+        fields.setdefault("detail", "; ".join(masked(m) for m in self.messages[:_MOST_SHOWN]))
         super().__init__(method, route, **fields)
 
 
@@ -235,20 +245,36 @@ def without_query(route: str) -> str:
     return re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*", "", route).partition("?")[0].partition("#")[0]
 
 
+_NAMELIKE = re.compile(r"[^\W\d]+(?:[ .-][^\W\d]+)*")
+_LONGEST_NAME = 40
+
+
+def named(text: str) -> str:
+    """*text* where it can be a name that somebody misspelled; else only how long it is, for it may be a value."""
+    if len(text) <= _LONGEST_NAME and _NAMELIKE.fullmatch(text):
+        return text
+    return f"a text of {len(text)} characters" if text else "an empty text"
+
+
 _VALUES = re.compile(
     r"""
-    ^.*(?=\ already\ exists)                                         # a uniqueness message leads with the value
-    | "[^"]*" | (?<!\w)'[^']*'(?!\w) | \S*@\S* | https?://\S+       # quoted text, addresses, links
+    "[^"]*(?:"|\Z) | (?<!\w)'[^']*(?:'(?!\w)|\Z) | \S*@\S* | https?://\S+       # quoted text, addresses, links
     | \+?\d[\d\s().-]{5,}\d                                         # phones, ids
     """,
     re.VERBOSE,
 )
-_LONGEST = 160
+_LONGEST, _LONGEST_READ = 160, 2000
+_MOST_SENTENCES, _MOST_SHOWN = 100, 5
 
 
 def masked(message: str) -> str:
     """A vendor's sentence without the values it may quote, on one line, at most 160 characters."""
-    line = _VALUES.sub("…", " ".join(message.split()))
+    line = " ".join(message.split())
+    # A uniqueness message leads with the value.
+    _, exists, rest = line.rpartition(" already exists")
+    line = f"…{exists}{rest}" if exists else line
+    # Patterns take their time; of a longer sentence nothing would be shown.
+    line = _VALUES.sub("…", line[:_LONGEST_READ])
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
@@ -268,17 +294,20 @@ def vendor_messages(body: object) -> list[str]:
     if isinstance(body, dict):
         for key in ("errors", "detail", "message"):
             if key in body:
-                return _sentences(body[key])
-    return _sentences(body)
+                return list(islice(_sentences(body[key]), _MOST_SENTENCES))
+    return list(islice(_sentences(body), _MOST_SENTENCES))
 
 
-def _sentences(part: object, field: str = "", depth: int = 0) -> list[str]:
+def _sentences(part: object, field: str = "", depth: int = 0) -> Iterator[str]:
     if part is None or isinstance(part, bool) or depth > 4:
-        return []
+        return
     if isinstance(part, dict):
-        keys = [k for k in part if k not in ("code", "error_code", "status", "login")]
-        return [s for k in keys for s in _sentences(part[k], "" if k == "message" else str(k), depth + 1)]
-    if isinstance(part, list):
-        return [s for item in part[:20] for s in _sentences(item, field, depth + 1)]
-    text = part if isinstance(part, str) else json.dumps(part)
-    return [f"{field}: {text}" if field else text]
+        for key in part:
+            if key not in ("code", "error_code", "status", "login"):
+                yield from _sentences(part[key], "" if key == "message" else str(key), depth + 1)
+    elif isinstance(part, list):
+        for item in part[:20]:
+            yield from _sentences(item, field, depth + 1)
+    else:
+        text = part if isinstance(part, str) else json.dumps(part)
+        yield f"{field}: {text}" if field else text

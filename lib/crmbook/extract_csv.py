@@ -27,6 +27,8 @@ def source(run: Run) -> Iterator[UserComCsv]:
     exports = client(run.customer, run.customer_folder)
     try:
         yield exports
+        if run.customer.source.history == "all":
+            exports.reject_strays()
     finally:
         run.save("source_rejects", rejects(exports))
 

@@ -26,7 +26,7 @@ from typing import Any, Final, Self, cast
 
 import polars as pl
 
-from crmbook import runs, tables
+from crmbook import runs, secrecy, tables
 from crmbook.errors import GateFailed, UsageError
 
 SOCKET: Final = "CRMBOOK_GATE_SOCKET"
@@ -261,10 +261,9 @@ class Server:
         return {SOCKET: f"{self._folder.name}/gate", KEY: self._key}
 
     def __enter__(self) -> Self:
-        quiet = {k: v for k, v in os.environ.items() if "TOKEN" not in k.upper()}
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from crmbook import gates; gates.serve()"],
-            env={**quiet, **self.environment},
+            env={**secrecy.helper_environment(os.environ), **self.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

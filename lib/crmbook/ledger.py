@@ -21,11 +21,12 @@ from typing import Any, Final, Literal, Self
 
 import polars as pl
 
-from crmbook import tables
-from crmbook.errors import DataError, UsageError
+from crmbook import ledger_check, tables
+from crmbook.errors import DataError, UsageError, masked
 from crmbook.ledger_inherited import INHERITED, Inheriting
 
 Origin = Literal["created", "matched"]
+_ANEW: Final = "restore a backup, or make it anew with --rebuild-ledger"
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS writes(
@@ -102,7 +103,11 @@ class Ledger(Inheriting):
         with self._told():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            fault = ledger_check.lost(self._db)
             self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA} {INHERITED}")
+            if fault := fault or ledger_check.fault(self._db, f"{_SCHEMA} {INHERITED}"):
+                self._db.close()
+                raise DataError(f"{self.path.name}: {fault}; {_ANEW}")
         return self
 
     def __exit__(
@@ -234,8 +239,11 @@ class Ledger(Inheriting):
         query = "SELECT max(at) FROM writes WHERE state = 'intent'"
         with self._told():
             (last,) = self._db.execute(query).fetchone()
-        # An intent from the future of a clock that was put back was sent by now.
-        sent = min(datetime.fromisoformat(last), datetime.now(UTC)).timestamp() if last else -late_s
+        try:
+            # An intent from the future of a clock that was put back was sent by now.
+            sent = min(datetime.fromisoformat(last), datetime.now(UTC)).timestamp() if last else -late_s
+        except (TypeError, ValueError, OverflowError):
+            raise DataError(f"{self.path.name}: changed by hand: an intent has no time; {_ANEW}") from None
         return sent + late_s
 
     def finished(self) -> set[str]:
@@ -281,7 +289,12 @@ class Ledger(Inheriting):
         with self._told():
             rows = self._db.execute(query).fetchall()
         frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
-        return frame.with_columns(messages=pl.col("error").str.json_decode(tables.TEXTS)).drop("error")
+        try:
+            return frame.with_columns(messages=pl.col("error").str.json_decode(tables.TEXTS)).drop("error")
+        except pl.exceptions.ComputeError:
+            raise DataError(
+                f"{self.path.name}: changed by hand: a refusal is no list of sentences; {_ANEW}"
+            ) from None
 
     def checkpoint(self) -> None:
         """Everything said stands in the one file, for whoever hashes or copies it."""
@@ -343,7 +356,10 @@ class Ledger(Inheriting):
                 f"{self.path.name}: {problem}; two records would share one id, nothing was recorded"
             ) from None
         except sqlite3.OperationalError as problem:
-            text = str(problem)
+            # Where a text can't be read the message quotes it.
+            text = masked(str(problem))
+            if text.startswith(("no such", "Could not decode")):
+                raise DataError(f"{self.path.name}: changed by hand: {text}; {_ANEW}") from None
             if "locked" in text:
                 raise UsageError(
                     f"{self.path.name}: another process is writing it; wait until it ends"
@@ -351,9 +367,7 @@ class Ledger(Inheriting):
             what = "free some space" if "full" in text or "I/O" in text else "make it writable"
             raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
         except sqlite3.DatabaseError as problem:
-            raise DataError(
-                f"{self.path.name}: {problem}; restore a backup, or make it anew with --rebuild-ledger"
-            ) from None
+            raise DataError(f"{self.path.name}: {problem}; {_ANEW}") from None
         except OSError as problem:
             raise DataError(f"{self.path.name}: {problem.strerror}; make it writable and run again") from None
 

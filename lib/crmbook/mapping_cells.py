@@ -44,7 +44,7 @@ def text_of(value: Any, kind: str) -> str:
         raise ValueError("holds an error value of the spreadsheet; type the value instead")
     if isinstance(value, str):
         return decoded(value).strip()
-    whole = isinstance(value, (int, float)) and float(value).is_integer() and abs(value) < _EXACT
+    whole = isinstance(value, (int, float)) and abs(value) < _EXACT and float(value).is_integer()
     if whole and not isinstance(value, bool):
         return str(int(value))
     made = "a date" if isinstance(value, (datetime, date, time, timedelta)) else "a number"
@@ -55,7 +55,9 @@ def text_of(value: Any, kind: str) -> str:
 def number_of(value: Any, kind: str) -> float | None:
     """The number in a cell, None where it is blank; ValueError as `text_of`. Text such as `40 %` or `0,5` counts."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and kind == "n":
-        return float(value)
+        if abs(value) < _EXACT:
+            return float(value)
+        raise ValueError("expected a number")
     text = text_of(value, kind).removesuffix("%").strip().replace(",", ".")
     try:
         return float(text) if text else None

@@ -12,13 +12,17 @@ from typing import Any, Final
 
 from crmbook import decisions, mapping_cells, mapping_sheets
 from crmbook.decisions import Place, Row
-from crmbook.errors import ConfigError
+from crmbook.errors import ConfigError, named, readable
 from crmbook.mapping_sheets import NAME, PERCENT, TARGET_PIPELINE, TARGET_STAGE, Sheet
 from crmbook.phases import choice_map, decision_rows, marks
 from crmbook.phases.decision_rows import STAGE
 from crmbook.phases.standard_map import MODULES
 
 _HEADER_WITHIN: Final = 10
+_MOST_TOLD: Final = 3
+# What nobody's mapping is, but a few bytes of an archive can claim: it would fill the memory.
+_LARGEST_BYTES: Final = 256 * 2**20
+_MOST_CELLS: Final = 20_000_000
 _NEW_FILE: Final = "or delete the file: the next run writes it anew from decisions.csv"
 _STAGE_NAMES: Final = {"target_field": TARGET_STAGE, "rule": PERCENT, "entity": "source_field"}
 _NUMBERS: Final = ("confidence", PERCENT)
@@ -49,8 +53,8 @@ def read(path: Path) -> list[Row]:
                 mapping_sheets.UNMAPPED,
                 mapping_sheets.LISTS,
             }
-            other = [f'"{name}"' for name in book.sheetnames if name.strip().casefold() not in known]
-            seen = f" (there is {', '.join(other)})" if other else ""
+            other = [f'"{named(name)}"' for name in book.sheetnames if name.strip().casefold() not in known]
+            seen = f" (there is {', '.join(other[:_MOST_TOLD])})" if other else ""
             faults.append(f"{NAME}: sheet {sheet.entity} is missing{seen}; name it so again, {_NEW_FILE}")
             continue
         try:
@@ -67,7 +71,13 @@ def _opened(path: Path) -> Any:
     from openpyxl import load_workbook
 
     try:
-        return load_workbook(path, data_only=False, keep_links=False)
+        with readable(path.name), zipfile.ZipFile(path) as parts:
+            size_bytes = sum(part.file_size for part in parts.infolist())
+        if size_bytes <= _LARGEST_BYTES:
+            return load_workbook(path, data_only=False, keep_links=False)
+        why = f"unpacked it is {size_bytes >> 20} MiB, which no mapping is"
+    except ConfigError:
+        raise
     except (OSError, zipfile.BadZipFile):
         why = "not an Excel workbook, or one with a password"
     except Exception as problem:  # a damaged part fails anywhere within the library
@@ -81,6 +91,10 @@ def _rows(sheet: Sheet, page: Any) -> Iterator[tuple[Row, list[str]]]:
     if merged:
         raise ConfigError(
             f"{NAME}: sheet {sheet.entity}: the cells {', '.join(merged[:3])} are merged; split them"
+        )
+    if page.max_row * page.max_column > _MOST_CELLS:
+        raise ConfigError(
+            f"{NAME}: sheet {sheet.entity}: a cell stands far from all others; delete what is below or beside them"
         )
     lines = page.iter_rows()
     places = _header(sheet, lines)
@@ -114,7 +128,9 @@ def _header(sheet: Sheet, lines: Iterator[Any]) -> dict[str, int]:
     missing = [name for name in sheet.content if name not in names]
     if missing:
         unknown = [n for n in names if n and n not in {c.name for c in sheet.columns} | {"loss"}]
-        seen = f" (there is {', '.join(unknown[:3])})" if unknown else ""
+        # In a sheet without its header the cells would be somebody's.
+        is_header = len(missing) < len(sheet.content)
+        seen = f" (there is {', '.join(map(named, unknown[:_MOST_TOLD]))})" if unknown and is_header else ""
         raise ConfigError(
             f"{where}: column {', '.join(missing)} is missing{seen}; expected {', '.join(sheet.content)}"
         )

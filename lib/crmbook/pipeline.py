@@ -192,7 +192,7 @@ def _opened(
         raise UsageError(
             f"run {record.folder.name} is no delta run; leave out --run to start or continue one"
         )
-    if sample is not None and sample != content["parameters"]["sample"]:
+    if sample is not None and sample != content["parameters"].get("sample", 0):
         raise UsageError(
             f"run {record.folder.name} was started with --sample {content['parameters']['sample']}; start a new one with --run"
         )
@@ -285,7 +285,7 @@ def _check_rehearsed(record: runs.Record, customer: config.Customer) -> None:
         content = other.get()
         signed = content["offers"].get("reconciliation", {}).get("hash", "")
         if (
-            content["env"] == "test" and not content["parameters"]["sample"]
+            content["env"] == "test" and not content["parameters"].get("sample", 0)
             and content["offers"].get("mapping", {}).get("hash") == digest and other.approved("reconciliation", signed)
         ):  # fmt: skip
             return

@@ -22,7 +22,7 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from crmbook import errors, progress, report, runs
+from crmbook import config, errors, progress, report, runs, secrecy
 from crmbook.errors import CrmbookError, ParameterError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
@@ -31,7 +31,13 @@ _TYPES: Final = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 class PrivateKernelManager(AsyncKernelManager):
-    """A kernel reached by sockets in a private folder instead of open ports on the machine."""
+    """
+    A kernel reached by sockets in a private folder instead of open ports on the machine.
+
+    `withheld` are the variables of the environment it is not given.
+    """
+
+    withheld: frozenset[str] = frozenset()
 
     @default("transport")
     def _transport(self) -> str:
@@ -46,7 +52,8 @@ class PrivateKernelManager(AsyncKernelManager):
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
         # What a kernel says on its own streams is about itself; the notebook keeps what the cells say.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        here = {"env": {**(kw.get("env") or os.environ), "CRMBOOK_RUNS": str(runs.root())}}
+        given = {**(kw.get("env") or os.environ), "CRMBOOK_RUNS": str(runs.root())}
+        here = {"env": {name: value for name, value in given.items() if name not in self.withheld}}
         await super()._async_launch_kernel(kernel_cmd, **quiet | kw | here)
 
 
@@ -107,7 +114,7 @@ def run_phase(
     notebook = folder / "notebook.ipynb"
     try:
         with _watching(record.folder / progress.NAME, watch):
-            _execute(phase, notebook, parameters)
+            _execute(phase, notebook, parameters, _keys_withheld(record, phase))
     except CrmbookError as stop:
         state = "waiting" if isinstance(stop, Waiting) else "failed"
         record.change_phase(phase, status=state, finished_at=runs.now(), error=str(stop))
@@ -138,7 +145,14 @@ def _set_aside(folder: Path) -> None:
             shutil.copy2(old / name, folder / name)
 
 
-def _execute(phase: str, notebook: Path, parameters: Mapping[str, Any]) -> None:
+def _keys_withheld(record: runs.Record, phase: str) -> frozenset[str]:
+    customer = config.read(record.folder.parent / "customer.toml")
+    return secrecy.withheld(customer, record.get()["env"], phase)
+
+
+def _execute(
+    phase: str, notebook: Path, parameters: Mapping[str, Any], withheld: frozenset[str] = frozenset()
+) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -148,7 +162,7 @@ def _execute(phase: str, notebook: Path, parameters: Mapping[str, Any]) -> None:
             papermill.execute_notebook(
                 str(template(phase)), str(notebook), parameters=dict(parameters), kernel_name="python3",
                 progress_bar=False, log_output=False, cwd=str(notebook.parent),
-                kernel_manager_class="crmbook.runner.PrivateKernelManager",
+                kernel_manager_class=type("KernelManager", (PrivateKernelManager,), {"withheld": withheld}),
             )  # fmt: skip
     except PapermillExecutionError as problem:
         raise _restored(

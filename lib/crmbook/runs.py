@@ -18,36 +18,56 @@ from typing import Any, Final, Literal, cast
 
 import polars as pl
 
-from crmbook import config, lab_tables, tables
+from crmbook import config, lab_tables, run_shape, tables
 from crmbook import progress as progressing
 from crmbook.errors import ConfigError, ParameterError, UpstreamError, UsageError, Waiting, on_disk
 
 Status = Literal["running", "passed", "failed", "waiting"]
 RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 _RECORDED: Final = ("crmbook", "polars", "great-expectations", "papermill", "httpx", "plotly", "nbconvert")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One notebook of the line; `approval` is what a person approves before the next phase may start."""
+    """
+    One notebook of the line; `approval` is what a person approves before the next phase may start.
+
+    `asks` is whom it talks to, and so whose key its kernel gets: `source`, `target`, `model`, or nobody.
+    """
 
     name: str
     question: str
     approval: str = ""
+    asks: Literal["source", "target", "model", ""] = ""
 
 
 PHASES: Final = (
-    Phase("01_discovery", "What is in the source account, what is billable, what will the move cost?"),
-    Phase("02_mapping", "Where does every object, field, choice, stage and owner go?", "mapping"),
-    Phase("03_workspace", "Is the target workspace configured for that map?"),
+    Phase(
+        "01_discovery",
+        "What is in the source account, what is billable, what will the move cost?",
+        asks="source",
+    ),
+    Phase(
+        "02_mapping", "Where does every object, field, choice, stage and owner go?", "mapping", asks="model"
+    ),
+    Phase("03_workspace", "Is the target workspace configured for that map?", asks="target"),
     Phase("04_normalization", "What will be written, what is left out, and why?"),
-    Phase("05_load", "What is the plan, and has exactly that plan been applied?", "plan"),
-    Phase("06_reconciliation", "Does the target say what was loaded?", "reconciliation"),
+    Phase("05_load", "What is the plan, and has exactly that plan been applied?", "plan", asks="target"),
+    Phase("06_reconciliation", "Does the target say what was loaded?", "reconciliation", asks="target"),
     Phase("07_handoff", "What does the customer need on day one and in the hypercare week?"),
 )
 NAMES: Final = tuple(phase.name for phase in PHASES)
 # A notebook of a run that has no place in the line.
-ROLLBACK: Final = Phase("rollback", "What of this run can be taken back, and has it been?")
+ROLLBACK: Final = Phase("rollback", "What of this run can be taken back, and has it been?", asks="target")
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises ParameterError unless *name* can be the name of a folder beside its like, and of nothing else."""
+    if not _NAME.fullmatch(name):
+        raise ParameterError(
+            f"{what}: no name of a customer or run; expected letters, digits, dot, dash or underscore, at most 61"
+        )
 
 
 def root() -> Path:
@@ -112,15 +132,24 @@ class Record:
     def get(self) -> dict[str, Any]:
         """Raises UsageError where there is no run, UpstreamError where run.json is not readable."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(text := self.path.read_text(encoding="utf-8"))
+            if "\\ud" in text.lower():  # half a character, which can be spelled but not written
+                json.dumps(content, ensure_ascii=False).encode()
         except FileNotFoundError:
             raise UsageError(
                 f"{_short(self.folder)}: no such run; list them with: crmbook status CUSTOMER"
             ) from None
         except ValueError as problem:
             raise UpstreamError(
-                f"{_short(self.path)}: not valid JSON ({problem}); restore it or start a new run"
+                f"{_short(self.path)}: not valid JSON ({_place(problem)}); restore it or start a new run"
             ) from None
+        except (OSError, RecursionError) as problem:
+            why = getattr(problem, "strerror", "nested too deep")
+            raise UpstreamError(
+                f"{_short(self.path)}: {why}; make it readable, restore it or start a new run"
+            ) from None
+        if fault := run_shape.fault(content):
+            raise UpstreamError(f"{_short(self.path)}: {fault}; restore it or start a new run")
         return cast("dict[str, Any]", content)
 
     def change(self, **changes: Any) -> dict[str, Any]:
@@ -430,6 +459,8 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
     """
     if phase not in (*NAMES, ROLLBACK.name):
         raise ParameterError(f"phase {phase}: expected one of {', '.join(NAMES)}")
+    check_name("customer", customer)
+    check_name("run_id", run_id)
     record = Record(root() / customer / run_id)
     content = record.get()
     _check_types(parameters)
@@ -448,6 +479,11 @@ def open(phase: str, *, customer: str, run_id: str, **parameters: Any) -> Run:  
         + (f" · sample of {run.sample}" if run.sample else "")
     )
     return run
+
+
+def _place(problem: ValueError) -> str:
+    """Where it went wrong; the message of some of them quotes the whole text."""
+    return str(problem) if isinstance(problem, json.JSONDecodeError) else type(problem).__name__
 
 
 def _check_types(parameters: Mapping[str, Any]) -> None:

@@ -148,8 +148,8 @@ def write_zip(stream: Any, members: dict[str, bytes]) -> None:
 
 def _problems(files: Files) -> Iterator[str]:
     root = _json(files, MANIFEST)
-    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not root["chain"]:
-        yield f"{MANIFEST}: missing or not readable; without it nothing can be said"
+    if not is_whole(root):
+        yield f"{MANIFEST}: missing, not readable or not as it was sealed; without it nothing can be said"
         return
     if own := list(_of_manifest(files, root)):
         # what an altered manifest says of the other files is nobody's word
@@ -167,6 +167,9 @@ def _problems(files: Files) -> Iterator[str]:
             continue
         listed.add(f"{folder}/{MANIFEST}")
         content = _json(files, f"{folder}/{MANIFEST}")
+        if not _is_phase(content):
+            yield f"{folder}/{MANIFEST}: sealed, but no manifest of a phase"
+            continue
         yield from _out_of_order(f"{folder}/{MANIFEST}", content, entry, chain)
         for name, said in sorted(content["files"].items()):
             listed.add(f"{folder}/{name}")
@@ -177,6 +180,46 @@ def _problems(files: Files) -> Iterator[str]:
     for name in files.names():
         if is_evidence(name) and name not in listed and name not in (MANIFEST, PACKED, LEDGER):
             yield f"{name}: not part of the archive; it was added afterwards"
+
+
+def is_whole(root: Any) -> bool:
+    """Whether *root* has the keys and kinds of a manifest with at least one entry; true or false is another question."""
+    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not _are_files(root["files"]):
+        return False
+    chain = root["chain"]
+    return isinstance(chain, list) and bool(chain) and all(map(_is_entry, chain))
+
+
+def _is_entry(entry: Any) -> bool:
+    if not _has(entry, "event", "sha256", "previous") or type(entry.get("number")) is not int:
+        return False
+    kinds = {"phase": ("phase", "manifest"), "approval": ()}
+    approvals = (
+        [*entry["stood_on"]] if isinstance(entry.get("stood_on", []), list) and "stood_on" in entry else []
+    )
+    approvals += [entry.get("approval")] if entry["event"] == "approval" else []
+    return (
+        entry["event"].replace("_", "").isalpha()
+        and _has(entry, *kinds.get(entry["event"], ()))
+        and all(_has(given, "what", "hash", "by") for given in approvals)
+        and isinstance(entry.get("stood_on", []), list)
+        and (not entry.get("ledger") or _has(entry["ledger"], "sha256", "evidence"))
+    )
+
+
+def _are_files(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        _has(said, "sha256") and type(said.get("size_bytes")) is int and type(said.get("personal")) is bool
+        for said in files.values()
+    )
+
+
+def _has(part: Any, *keys: str) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), str) for key in keys)
+
+
+def _is_phase(content: Any) -> bool:
+    return _has(content, "previous") and _are_files(content.get("files")) and "approvals" in content
 
 
 def _of_manifest(files: Files, root: dict[str, Any]) -> Iterator[str]:
@@ -192,7 +235,7 @@ def _out_of_order(
 ) -> Iterator[str]:
     """A phase's manifest holds the hash of what was sealed before it, and the approvals its entry stands on."""
     before = {"", *(sealed["sha256"] for sealed in chain[: entry["number"] - 1])}
-    if content["previous"] not in before or content["approvals"] != entry["stood_on"]:
+    if content["previous"] not in before or content["approvals"] != entry.get("stood_on"):
         yield f"{name}: it does not follow what was sealed before it, or stands on other approvals than its entry"
 
 
@@ -301,9 +344,11 @@ def _last(chain: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _json(files: Files, name: str) -> Any:
     try:
-        return json.loads(files.read(name)) if files.has(name) else None
-    except ValueError:
+        content = json.loads(files.read(name)) if files.has(name) else None
+        canonical(content)  # half a character, which JSON can spell, can't have been written
+    except (ValueError, RecursionError):
         return None
+    return content
 
 
 def main(arguments: list[str]) -> int:

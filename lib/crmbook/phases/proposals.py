@@ -79,7 +79,9 @@ def of_activity_types(types: pl.DataFrame) -> pl.DataFrame:
     """`tables.PROPOSALS` of *types* (`tables.ACTIVITY_MAP`): what carries them, then what their names say."""
     rows: list[Row] = []
     for row in types.iter_rows(named=True):
-        said = sorted({m for word in understand(row["name"] or "", "activities") for m in word.meanings})
+        words = understand(row["name"] or "", "activities")
+        # A name may say more than a kind: the 2 of "Call 2" means the second.
+        said = sorted({m for word in words for m in word.meanings} & _CARRIED_BY.keys())
         agrees = not said or row["kind"] in said
         own = Offer(row["carrier"], "identity", 1.0 if agrees else 0.6, row["reason"])
         others = [

@@ -140,13 +140,20 @@ class Reads(Session):
     def _paged(
         self, module: str, path: str, route: str, params: dict[str, Any], *, json: Any = None
     ) -> Iterator[list[Record]]:
-        method = "GET" if json is None else "POST"
+        method, before = "GET" if json is None else "POST", set[int]()
         for number in range(1, _MOST_PAGES):
             paging = {"page": number, "per_page": PER_PAGE}
             body = self.ask(method, path, route, entity=module, json=json, params=params | paging).body
             rows = [identified(module, row) for row in self.rows(module, body, module)]
+            total_pages, ids = meta(body, "total_pages"), {row["id"] for row in rows}
+            is_last = total_pages is not None and number >= total_pages
+            if ids and ids == before and not is_last:
+                # Whether every list obeys `page` is not documented: a short one that repeats itself was whole.
+                if total_pages is None and len(rows) < PER_PAGE:
+                    return
+                raise DataError(f"{module}: page {number} is the page before it again; the list has no end")
             if rows:
                 yield rows
-            total_pages = meta(body, "total_pages")
-            if not rows or (total_pages is not None and number >= total_pages):
+            if not rows or is_last:
                 return
+            before = ids

@@ -59,6 +59,7 @@ class UserComCsv:
         self._places: dict[tuple[str, str], dict[str, array[int]]] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._attributes: dict[str, dict[str, tuple[str, str]]] | None = None
+        self._users: set[str] = set()
 
     def close(self) -> None:
         """Nothing is open between two calls."""
@@ -93,6 +94,8 @@ class UserComCsv:
         page: list[Record] = []
         for one in records:
             page.append(one)
+            if entity == "users":
+                self._users.add(one.source_id)
             if len(page) == _PAGE:
                 yield Page(page, None)
                 page = []
@@ -132,6 +135,16 @@ class UserComCsv:
         """The `name_std` of the custom attributes of *entity*; None where attributes.csv is not there."""
         known = self._declared(entity)
         return None if known is None else frozenset(known)
+
+    def reject_strays(self) -> None:
+        """Events and e-mails of users that are not in users.csv, among the rejects: nobody asks for them by user."""
+        for entity in filter(self.available, ("events", "emails")):
+            list(self._found(entity, "user_id", ""))
+            for user_id, flat in self._places[entity, "user_id"].items():
+                for line, offset in (
+                    zip(flat[::2], flat[1::2], strict=True) if user_id not in self._users else ()
+                ):
+                    self._reject(entity, Row(line, offset, []), "column user_id: no such user in users.csv")
 
     def _of_user(self, entity: str, user_id: str) -> Iterator[Page]:
         rows = (row for row, _ in self._found(entity, "user_id", user_id))
@@ -211,20 +224,20 @@ class UserComCsv:
 
     def _pipelines(self) -> Iterator[Record]:
         grouped: dict[str, Json] = {}
-        for _, row in self._objects("pipelines", self._rows("pipelines")):
-            whole = grouped.setdefault(
-                str(row["pipeline_id"]),
-                {
-                    "id": row["pipeline_id"],
-                    "name": row["pipeline"],
-                    "position": row.get("pipeline_position"),
-                    "stages": [],
-                },
-            )
-            whole["stages"].append(
-                {"id": row["stage_id"], "name": row["stage"], "position": row.get("stage_position"),
-                 "probability": row.get("probability")}
-            )  # fmt: skip
+        for row, obj in self._objects("pipelines", self._rows("pipelines")):
+            stage = {"id": obj["stage_id"], "name": obj["stage"], "position": obj.get("stage_position"),
+                     "probability": obj.get("probability")}  # fmt: skip
+            one = {
+                "id": obj["pipeline_id"],
+                "name": obj["pipeline"],
+                "position": obj.get("pipeline_position"),
+            }
+            try:
+                record("pipelines", {**one, "stages": [stage]})
+            except DataError as problem:
+                self._reject("pipelines", row, str(problem).removesuffix("; see the raw record"))
+                continue
+            grouped.setdefault(str(one["id"]), {**one, "stages": []})["stages"].append(stage)
         return (record("pipelines", one) for one in grouped.values())
 
     def _sheet(self, entity: str) -> tuple[TextFile, Sheet]:

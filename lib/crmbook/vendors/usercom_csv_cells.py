@@ -16,7 +16,8 @@ from typing import Any, Final
 from crmbook.vendors.usercom_values import WrongTypeError
 
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}|-?9\d{18}")
-_PLAIN_INTEGER: Final = re.compile(r"-?(?:0|[1-9]\d*)")
+# Longer ones stay text: no id and no count, and more than the vendor's own numbers hold.
+_PLAIN_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,37})")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?")
 _FLAGS: Final = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 _ELEMENT: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^"{},\\]*[^"{},\\\s]))\s*([,}])', re.DOTALL)
