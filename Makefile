@@ -8,7 +8,7 @@ demo: .venv/.installed
 	$(BIN)/crmbook demo
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -69,14 +69,6 @@ class Demo:
     finished: Finished
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays on one worker, and so do all files that walk the same journey."""
-    walking = {item.path for item in items if "journey" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("journey" if item.path in walking else item.path.name))
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo customer migrated once for all workers, as `crmbook demo` does it; tests only read it."""
