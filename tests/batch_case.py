@@ -68,7 +68,7 @@ class Batch:
                 == "running"
             ):
                 return int(lock.read_text(encoding="ascii"))
-            assert self.process.poll() is None, "the batch ended before"
+            assert self.process.poll() is None, f"the batch ended before: {self.ended()}"
             time.sleep(0.05)
         raise TimeoutError(f"{key} never came to {at}")
 
@@ -123,7 +123,7 @@ def cluster(folder: Path, env: Mapping[str, str], workers: int) -> Iterator[str]
             process(*scheduler, "--scheduler-file", str(file), env={}, log=folder / "scheduler.log")
         )
         deadline = time.monotonic() + PATIENCE_S
-        while not file.exists() and time.monotonic() < deadline:
+        while not (file.exists() and file.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.1)
         address: str = json.loads(file.read_text(encoding="utf-8"))["address"]
         for number in range(workers):
@@ -138,7 +138,8 @@ def cluster(folder: Path, env: Mapping[str, str], workers: int) -> Iterator[str]
             )
             log = folder / f"worker-{number}.log"
             stack.enter_context(process(*worker, "--no-dashboard", env=env, log=log))
-        _wait_for(address, workers)
+        if workers:
+            _wait_for(address, workers)
         yield address
 
 

@@ -50,7 +50,7 @@ class Finished:
         return content
 
 
-def crmbook(*arguments: str, runs: Path, env: dict[str, str] | None = None, timeout_s: int = 280) -> Finished:
+def crmbook(*arguments: str, runs: Path, env: dict[str, str] | None = None, timeout_s: int = 800) -> Finished:
     """The command as a person types it, in a process of its own."""
     environment = {**os.environ, "CRMBOOK_RUNS": str(runs), **(env or {})}
     done = subprocess.run(

@@ -130,13 +130,20 @@ def test_each_customer_has_its_own_log(scene: Scene) -> None:
 def test_the_table_names_every_customer_with_its_code_and_report(scene: Scene) -> None:
     """An unknown customer is a row like any other."""
     report = scene.runs / "demo" / "test-01" / "index.html"
-    table = scene.text.out.splitlines()[-4:]
+    *table, last = scene.text.out.splitlines()[-5:]
     assert table[0].split() == ["customer", "exit", "run", "what"]
     assert table[1].split() == ["demo", "0", "test-01", "done"]
     assert table[2].strip() == str(report)
     assert table[3].split()[:3] == ["nobody", "2", "-"]
     assert "write one with: crmbook new nobody" in table[3]
+    assert last == f"all customers: {scene.runs / 'index.html'}"
     assert scene.text.code == 2
+
+
+def test_the_index_over_all_customers_leads_to_each(scene: Scene) -> None:
+    """Made by the batch, whatever became of them."""
+    page = (scene.runs / "index.html").read_text(encoding="utf-8")
+    assert [key for key in KEYS if f'href="{key}/index.html"' not in page] == []
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])

@@ -142,6 +142,7 @@ def test_the_board_counts_what_its_controls_choose(record: runs.Record) -> None:
     """Each control draws again at once: numbers, page and the choice say the same."""
     board = _board(record)
     assert board.numbers["groups"]["contacts"].sum() == 3
+    assert board.numbers["groups"]["chosen"].sum() == 0
     board.owners.value = ("7",)
     assert board.numbers["groups"]["chosen"].sum() == 2
     assert '<li data-figure="chosen"><b>2</b>' in board.summary.value

@@ -183,6 +183,8 @@ def test_a_selection_is_saved_as_a_decision(opened: Lab) -> None:
 
 def test_the_board_reads_on_every_screen(opened: Lab, tmp_path: Path) -> None:
     """Wide and narrow, light and dark: pictures are kept, and the board is never wider than its cell."""
+    opened.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
+    opened.page.keyboard.press("Control+B")
     for name, (size, scheme) in SCREENS.items():
         opened.page.set_viewport_size({"width": size[0], "height": size[1]})
         opened.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -169,7 +169,13 @@ def test_an_activity_types_name_may_speak_against_its_kind() -> None:
 
 def test_an_activity_type_may_be_the_second_of_its_kind() -> None:
     """A number in its name says no kind, and is no reason to be less sure."""
-    type_ = {"activity_type_id": "1", "name": "Call 2", "kind": "call", "carrier": "sales_activities", "reason": "r"}
+    type_ = {
+        "activity_type_id": "1",
+        "name": "Call 2",
+        "kind": "call",
+        "carrier": "sales_activities",
+        "reason": "r",
+    }
 
     made = proposals.of_activity_types(frame(tables.ACTIVITY_MAP, type_))
 

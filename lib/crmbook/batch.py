@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
 
-from crmbook import batch_dask, config, runs, store, target, telling
+from crmbook import batch_dask, config, overview, runs, store, target, telling
 from crmbook.batch_worker import Crew, Job, Outcome
 from crmbook.errors import CrmbookError, UsageError
 
@@ -49,9 +49,13 @@ def run(
     )
     found = [*wrong, *done]
     outcomes = sorted(found, key=lambda outcome: names.index(outcome.customer))
-    for line in _table(outcomes):
+    page = overview.write_all(
+        {o.customer: {"exit code": str(o.exit_code), "last batch": _state(o)} for o in outcomes}
+    )
+    for line in (*_table(outcomes), f"all customers: {page}"):
         say(line)
-    return {"env": env, "exit_code": exit_code(outcomes), "customers": [asdict(o) for o in outcomes]}
+    rows = [asdict(outcome) for outcome in outcomes]
+    return {"env": env, "exit_code": exit_code(outcomes), "customers": rows, "report": str(page)}
 
 
 def worker(customers: Sequence[str], scheduler: str, say: Say) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def worker(customers: Sequence[str], scheduler: str, say: Say) -> dict[str, Any]
         ConfigError: a customer's settings can't be read.
     """
     names = customers or sorted(p.parent.name for p in runs.root().glob("*/customer.toml"))
-    settled = [config.read(runs.root() / name / "customer.toml") for name in names]
+    settled = [_settings(name) for name in names]
     needed = ["CRMBOOK_RUNS", *sorted({v for customer in settled for v in _variables(customer)})]
     command = f"dask worker {scheduler} --nworkers {os.cpu_count()} --nthreads 1"
     versions = {name: version(name) for name in ("crmbook", "dask", "distributed")}
@@ -95,9 +99,8 @@ def _lanes(
     wrong: list[Outcome] = []
     for name in names:
         try:
-            with store.checked_out(name, writes=False):
-                known[name] = config.read(runs.root() / name / "customer.toml")
-                hosts[name] = target.address(known[name].target(env))
+            known[name] = _settings(name)
+            hosts[name] = target.address(known[name].target(env))
         except CrmbookError as stop:
             known.pop(name, None)
             wrong.append(Outcome(name, **telling.told(stop)))
@@ -108,6 +111,11 @@ def _lanes(
         job = Job(name, env, approve_all=approve_all, by=by, foreign=tuple(sorted(every - own)))
         lanes.setdefault(hosts[name], []).append(job)
     return list(lanes.values()), wrong
+
+
+def _settings(name: str) -> config.Customer:
+    with store.checked_out(name, writes=False):
+        return config.read(runs.root() / name / "customer.toml")
 
 
 def _variables(customer: config.Customer) -> Iterator[str]:

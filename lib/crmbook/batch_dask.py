@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Say = Callable[[str], None]
-_ANSWER_S: Final = 10
+_ANSWER_S: Final = 30
 _LOOK_S: Final = 0.5
 
 
@@ -45,7 +45,7 @@ def run(lanes: Sequence[Sequence[Job]], address: str, say: Say) -> list[Outcome]
     total, ended = sum(map(len, lanes)) * len(runs.NAMES), 0
     outcomes: list[Outcome] = []
     with _connected(address) as client:
-        under_way = as_completed(())  # type: ignore[no-untyped-call]
+        under_way = as_completed((), loop=client.loop)  # type: ignore[no-untyped-call]
         tasks: dict[str, tuple[list[Job], Job]] = {}
 
         def start(lane: list[Job]) -> None:

@@ -24,7 +24,7 @@ _ROW: Final = widgets.Layout(
     display="flex", flex_flow="row wrap", gap="4px 18px", width="100%", overflow="visible"
 )
 _SHORT: Final = widgets.Layout(width="150px")
-_LIST: Final = widgets.Layout(width="215px", height="132px")
+_LIST: Final = widgets.Layout(width="235px", height="150px")
 _SAVING: Final = widgets.Layout(width="210px")
 _WIDE: Final = widgets.Layout(width="min(460px, 100%)")
 
@@ -102,10 +102,9 @@ class Board:
 
     def _redraw(self, _change: Mapping[str, Any] | None = None) -> None:
         choice, dimension = self.choice, self.dimension.value
-        rows = billing_tiers.marked(self.desk.cube(*self.member_of), choice)
-        by = rows
+        by = rows = self._marked(self.desk.cube(*self.member_of), choice)
         if dimension in billing_tiers.MEMBERSHIPS:
-            by = billing_tiers.marked(self.desk.spread(*self.member_of), choice)
+            by = self._marked(self.desk.spread(*self.member_of), choice)
         groups = billing_tiers.groups(rows)
         self.numbers = {
             "groups": groups,
@@ -120,6 +119,12 @@ class Board:
         self.summary.value = billing_page.summary(sums, tiers)
         self.drawn.value = billing_page.board(**self.numbers, labels=LABELS, dimension=dimension)
         self._compare()
+
+    def _marked(self, counted: pl.DataFrame, choice: Choice) -> pl.DataFrame:
+        """Nothing chosen anywhere chooses nobody: it could not be saved either."""
+        if choice.is_open and self.members.value == ("", ""):
+            return counted.with_columns(chosen=pl.lit(0, pl.Int64))
+        return billing_tiers.marked(counted, choice)
 
     def _named(self, rows: pl.DataFrame, dimension: str) -> pl.DataFrame:
         return rows.with_columns(pl.col("value").replace(self.desk.owners)) if dimension == "owner" else rows
@@ -157,7 +162,9 @@ def _wanted(label: str) -> Any:
 
 
 def _several(label: str, options: list[tuple[str, str]]) -> Any:
-    return widgets.SelectMultiple(options=options, description=label, layout=_LIST)
+    return widgets.SelectMultiple(
+        options=options, description=label, layout=_LIST, style={"description_width": "95px"}
+    )
 
 
 def _one(label: str, options: list[tuple[str, Any]]) -> Any:

@@ -12,23 +12,24 @@ digits and 4 decimals; amounts to 9007199254740991 (live test). Other standard t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from crmbook import parse
+from crmbook import parse, seldom
 from crmbook.parse import composed, email_key, filled, name_key, trimmed
 
 __all__ = ["RULES", "Rule", "always", "as_text", "composed", "email_key", "filled", "name_key", "trimmed"]
 
 Column = Callable[[pl.Expr], pl.Expr]
+Test = Callable[[pl.Expr, pl.Expr], pl.Expr]
 DataType = pl.DataType | type[pl.DataType]
 
 TEXT_LENGTH: Final = 256
 TEXTAREA_LENGTH: Final = 10_000
 STANDARD_LENGTH: Final = 255
 PHONE_LENGTH: Final = 30
-_SHORTEST_PHONE: Final = 3
+_NUMBERED: Final = "(?s)^(?:[^0-9]*[0-9]){3}"
 LARGEST_AMOUNT: Final = 9_007_199_254_740_991
 LARGEST_INTEGER: Final = 99_999_999_999
 LARGEST_NUMBER: Final = 99_999_999_999.9999
@@ -47,30 +48,60 @@ def written(value: pl.Expr) -> pl.Expr:
     return value.cast(pl.String)
 
 
+def same_value(value: pl.Expr) -> pl.Expr:
+    return value
+
+
 @dataclass(frozen=True)
 class Rule:
     """
     One way a value is carried.
 
     `field_type` is the custom field that holds the result (the vendor's name for it, empty where there is
-    none), `dtype` its column type here. `apply` gives null where `is_valid` is false. `refusal` is the reject
-    rule of an invalid value; where `is_exact` is false, `loses` is the kind of loss (empty: none) and `notice`
-    the non-blocking reject rule that names the record (empty: only counted). Each reads the raw text. `back` is
+    none), `dtype` its column type here. `read` makes of raw text what it says, `finish` of that what the target holds.
+    A test sees raw text and what was read of it: where `fits` is false the value is refused (None: nothing is), where
+    `whole` is false it does not pass whole. `refusal` is the reject rule of an invalid value; `loses` is the kind of loss
+    (empty: none) and `notice` the non-blocking reject rule that names the record (empty: only counted). `back` is
     the way from the target's value to the source's text; `same` is what two texts of one value share.
     """
 
     name: str
     field_type: str
     dtype: DataType
-    apply: Column
-    is_valid: Column
+    read: Column
     meaning: str
+    fits: Test | None = None
     refusal: str = ""
-    is_exact: Column = always
+    whole: Test | None = None
     loses: str = ""
     notice: str = ""
+    finish: Column = same_value
     back: Column = written
     same: Column = trimmed
+
+    def apply(self, raw: pl.Expr) -> pl.Expr:
+        """The target's value of raw text; null where `is_valid` is false."""
+        return self.settled(self.read(raw), self.is_valid(raw))
+
+    def is_valid(self, raw: pl.Expr) -> pl.Expr:
+        """Whether the rule takes the text; blank is valid."""
+        return self.accepts(raw, self.read(raw))
+
+    def is_exact(self, raw: pl.Expr) -> pl.Expr:
+        """Whether a valid text passes whole."""
+        return self.keeps(raw, self.read(raw))
+
+    def settled(self, value: pl.Expr, is_valid: pl.Expr) -> pl.Expr:
+        """The target's value of what was read."""
+        return self.finish(value) if self.fits is None else pl.when(is_valid).then(self.finish(value))
+
+    def accepts(self, raw: pl.Expr, value: pl.Expr) -> pl.Expr:
+        """`is_valid`, for who has read the text already."""
+        return always(raw) if self.fits is None else _blank_or(raw, self.fits(raw, value))
+
+    def keeps(self, raw: pl.Expr, value: pl.Expr) -> pl.Expr:
+        """`is_exact`, for who has read the text already."""
+        return always(raw) if self.whole is None else self.whole(raw, value).fill_null(value=True)
 
 
 def as_text(column: pl.Expr, dtype: DataType) -> pl.Expr:
@@ -87,50 +118,58 @@ def as_text(column: pl.Expr, dtype: DataType) -> pl.Expr:
 
 
 def _blank_or(raw: pl.Expr, valid: pl.Expr) -> pl.Expr:
-    return trimmed(raw).is_null() | valid.fill_null(False)
+    return ~parse.is_filled(raw) | valid.fill_null(False)
 
 
-def _fits(length: int) -> Column:
-    return lambda raw: _blank_or(raw, trimmed(raw).str.len_chars() <= length)
+def _fits(length: int) -> Test:
+    return lambda _, text: text.str.len_chars() <= length
 
 
-def _is_email(raw: pl.Expr) -> pl.Expr:
-    return _blank_or(raw, parse.is_email(raw))
-
-
-def _is_phone(raw: pl.Expr) -> pl.Expr:
-    phone = parse.phone(raw)
+def _is_phone(_: pl.Expr, phone: pl.Expr) -> pl.Expr:
     # "call after 6" is a remark; the shortest numbers there are have three digits
-    has_number = phone.str.count_matches("[0-9]") >= _SHORTEST_PHONE
-    return _blank_or(raw, has_number & (phone.str.len_chars() <= PHONE_LENGTH))
+    return phone.str.contains(_NUMBERED) & (phone.str.len_chars() <= PHONE_LENGTH)
 
 
-def _is_url(raw: pl.Expr) -> pl.Expr:
-    return _blank_or(raw, parse.is_url(raw) & (parse.url(raw).str.len_chars() <= STANDARD_LENGTH))
-
-
-def _number(raw: pl.Expr) -> pl.Expr:
-    return parse.number(raw).round(NUMBER_DECIMALS)
+def _is_url(raw: pl.Expr, url: pl.Expr) -> pl.Expr:
+    return parse.is_url(raw) & (url.str.len_chars() <= STANDARD_LENGTH)
 
 
 def _keeps_digits(raw: pl.Expr) -> pl.Expr:
+    # Text of no more characters than a float has digits has no more digits either.
+    is_long = trimmed(raw).str.len_bytes() > FLOAT_DIGITS
+    return seldom.rarely(trimmed(raw), is_long, _keeps_long)
+
+
+def _keeps_long(raw: pl.Expr) -> pl.Expr:
     is_short = parse.significant_digits(raw) <= FLOAT_DIGITS
     # Many a longer number is the shortest text of its float all the same.
     comes_back = parse.number_key(written(parse.number(raw))) == parse.number_key(raw)
     return (is_short | comes_back).fill_null(True)
 
 
-def _keeps_amount(raw: pl.Expr) -> pl.Expr:
+def _keeps_amount(raw: pl.Expr, _: pl.Expr) -> pl.Expr:
     return _keeps_digits(raw) | (parse.integer(raw).abs() <= LARGEST_AMOUNT).fill_null(False)
 
 
-def _keeps_decimals(raw: pl.Expr) -> pl.Expr:
-    return (_number(raw) == parse.number(raw)).fill_null(True) & _keeps_digits(raw)
+def _rounded(number: pl.Expr) -> pl.Expr:
+    return number.round(NUMBER_DECIMALS)
+
+
+def _keeps_decimals(raw: pl.Expr, number: pl.Expr) -> pl.Expr:
+    return (_rounded(number) == number).fill_null(True) & _keeps_digits(raw)
 
 
 def _instant_text(raw: pl.Expr) -> pl.Expr:
     day = pl.when(parse.is_day(raw)).then(parse.date(raw).dt.strftime("%Y-%m-%d"))
     return pl.coalesce(parse.instant(raw).dt.strftime(INSTANT_TEXT), day)
+
+
+def _is_read(_: pl.Expr, value: pl.Expr) -> pl.Expr:
+    return value.is_not_null()
+
+
+def _within(largest: float) -> Test:
+    return lambda _, value: value.abs() <= largest
 
 
 def _choices(raw: pl.Expr) -> pl.Expr:
@@ -142,52 +181,22 @@ def _choice(raw: pl.Expr) -> pl.Expr:
     return parse.elements(raw).list.get(0, null_on_oob=True)
 
 
-def _is_choice(raw: pl.Expr) -> pl.Expr:
+def _is_choice(raw: pl.Expr, _: pl.Expr) -> pl.Expr:
     return (parse.elements(raw).list.len() <= 1).fill_null(True)
 
 
-def _rule(
-    name: str,
-    field_type: str,
-    dtype: DataType,
-    value: Column,
-    is_valid: Column,
-    meaning: str,
-    *,
-    refusal: str = "",
-    is_exact: Column = always,
-    loses: str = "",
-    notice: str = "",
-) -> Rule:
-    def apply(raw: pl.Expr) -> pl.Expr:
-        return pl.when(is_valid(raw)).then(value(raw))
-
-    refusal = refusal or f"{name}_invalid"
-    same = parse.KEYS.get(name, trimmed)
-    return Rule(
-        name, field_type, dtype, apply, is_valid, meaning, refusal, is_exact, loses, notice, same=same
-    )
+def _rule(name: str, field_type: str, dtype: DataType, read: Column, meaning: str, **more: Any) -> Rule:
+    """A rule; *more* are the further fields of `Rule` it does not share with most."""
+    given: dict[str, Any] = {"refusal": f"{name}_invalid", "same": parse.KEYS.get(name, trimmed)} | more
+    return Rule(name, field_type, dtype, read, meaning, **given)
 
 
 def _text(name: str, field_type: str, length: int, meaning: str) -> Rule:
-    return _rule(name, field_type, pl.String, trimmed, _fits(length), meaning, refusal="too_long")
-
-
-def _parsed(value: Column) -> Column:
-    return lambda raw: _blank_or(raw, value(raw).is_not_null())
-
-
-def _within(value: Column, largest: float) -> Column:
-    return lambda raw: _blank_or(raw, value(raw).abs() <= largest)
+    return _rule(name, field_type, pl.String, trimmed, meaning, fits=_fits(length), refusal="too_long")
 
 
 _IDENTITY: Final = Rule(
-    "identity",
-    "",
-    pl.String,
-    lambda raw: raw,
-    always,
-    "carried by structure: a link, an owner, a stage, tags",
+    "identity", "", pl.String, same_value, "carried by structure: a link, an owner, a stage, tags"
 )
 
 RULES: Final[dict[str, Rule]] = {
@@ -196,97 +205,50 @@ RULES: Final[dict[str, Rule]] = {
         _IDENTITY,
         _text("copy", "text", STANDARD_LENGTH, "text as it is, blanks around it cut"),
         _rule(
-            "name",
-            "text",
-            pl.String,
-            lambda raw: composed(raw).str.head(STANDARD_LENGTH),
-            always,
-            "a name, its characters composed; the first 255 of them",
-            is_exact=lambda raw: (composed(raw).str.len_chars() <= STANDARD_LENGTH).fill_null(True),
-            loses="truncated",
-            notice="too_long",
+            "name", "text", pl.String, composed, "a name, its characters composed; the first 255 of them",
+            finish=lambda name: name.str.head(STANDARD_LENGTH),
+            whole=lambda _, name: name.str.len_chars() <= STANDARD_LENGTH, loses="truncated", notice="too_long",
         ),
         _text("text", "text", TEXT_LENGTH, "text of at most 256 characters"),
         _text("textarea", "textarea", TEXTAREA_LENGTH, "text of at most 10,000 characters"),
         _rule(
-            "json_text",
-            "textarea",
-            pl.String,
-            trimmed,
-            _fits(TEXTAREA_LENGTH),
+            "json_text", "textarea", pl.String, trimmed,
             "JSON as text of at most 10,000 characters; what is no JSON is kept and listed",
-            refusal="too_long",
-            is_exact=lambda raw: parse.is_json(raw).fill_null(True),
+            fits=_fits(TEXTAREA_LENGTH), refusal="too_long", whole=lambda raw, _: parse.is_json(raw),
             notice="json_invalid",
         ),
         _rule(
-            "email", "text", pl.String, parse.email, _is_email, "one e-mail address; its domain in lower case"
+            "email", "text", pl.String, parse.email, "one e-mail address; its domain in lower case",
+            fits=lambda raw, _: parse.is_email(raw),
         ),
         _rule(
-            "phone", "text", pl.String, parse.phone, _is_phone, "E.164 where it is one, else as it was typed"
+            "phone", "text", pl.String, parse.phone, "E.164 where it is one, else as it was typed", fits=_is_phone
         ),
         _rule(
-            "url", "text", pl.String, parse.url, _is_url, "a web address with scheme; its host in lower case"
+            "url", "text", pl.String, parse.url, "a web address with scheme; its host in lower case", fits=_is_url
+        ),
+        _rule("checkbox", "checkbox", pl.Boolean, parse.flag, "true t yes 1, false f no 0", fits=_is_read),
+        _rule(
+            "integer", "number", pl.Int64, parse.integer, "a whole number of at most 11 digits",
+            fits=_within(LARGEST_INTEGER),
         ),
         _rule(
-            "checkbox", "checkbox", pl.Boolean, parse.flag, _parsed(parse.flag), "true t yes 1, false f no 0"
+            "number", "number", pl.Float64, parse.number, "a number of at most 11 digits and 4 decimals",
+            finish=_rounded, fits=_within(LARGEST_NUMBER), whole=_keeps_decimals, loses="rounded",
         ),
         _rule(
-            "integer",
-            "number",
-            pl.Int64,
-            parse.integer,
-            _within(parse.integer, LARGEST_INTEGER),
-            "a whole number of at most 11 digits",
+            "money", "number", pl.Float64, parse.number, "an amount with all its decimals",
+            fits=_within(LARGEST_AMOUNT), whole=_keeps_amount, loses="rounded",
         ),
         _rule(
-            "number",
-            "number",
-            pl.Float64,
-            _number,
-            _within(parse.number, LARGEST_NUMBER),
-            "a number of at most 11 digits and 4 decimals",
-            is_exact=_keeps_decimals,
-            loses="rounded",
+            "date", "date", pl.Date, parse.date, "a date as written, whatever its offset",
+            fits=_is_read, whole=lambda raw, _: parse.is_midnight(raw), loses="truncated",
         ),
         _rule(
-            "money",
-            "number",
-            pl.Float64,
-            parse.number,
-            _within(parse.number, LARGEST_AMOUNT),
-            "an amount with all its decimals",
-            is_exact=_keeps_amount,
-            loses="rounded",
+            "datetime", "text", pl.String, _instant_text, "an instant as ISO 8601 text in UTC; a date alone stays a date",
+            fits=_is_read, whole=lambda raw, _: parse.is_in_microseconds(raw), loses="truncated",
         ),
-        _rule(
-            "date",
-            "date",
-            pl.Date,
-            parse.date,
-            _parsed(parse.date),
-            "a date as written, whatever its offset",
-            is_exact=lambda raw: parse.is_midnight(raw).fill_null(True),
-            loses="truncated",
-        ),
-        _rule(
-            "datetime",
-            "text",
-            pl.String,
-            _instant_text,
-            _parsed(_instant_text),
-            "an instant as ISO 8601 text in UTC; a date alone stays a date",
-            is_exact=lambda raw: parse.is_in_microseconds(raw).fill_null(True),
-            loses="truncated",
-        ),
-        _rule("choice", "dropdown", pl.String, _choice, _is_choice, "one of a field's choices"),
-        _rule(
-            "choices",
-            "multi_select_dropdown",
-            pl.List(pl.String),
-            _choices,
-            always,
-            "any of a field's choices",
-        ),
+        _rule("choice", "dropdown", pl.String, _choice, "one of a field's choices", fits=_is_choice),
+        _rule("choices", "multi_select_dropdown", pl.List(pl.String), _choices, "any of a field's choices"),
     )
-}
+}  # fmt: skip

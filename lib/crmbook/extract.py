@@ -5,7 +5,6 @@ In: an open run of 01_discovery. Out: its `raw_*`, `source_*` and `inventory` ta
 Everything that can be read is saved before the run stops for agents or pipelines that a person has to give.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
@@ -51,7 +50,7 @@ class _Extract:
 
     def records(self, entity: str, pages: Iterator[Page]) -> Iterator[list[Record]]:
         """The records page by page, with progress; afterwards the entity's inventory row stands."""
-        reported, rejected, fetched, seen = None, 0, 0, Counter[str]()
+        reported, rejected, fetched, seen = None, 0, 0, set[str]()
         for page in pages:
             reported = page.reported if reported is None else reported
             rejected += page.rejected

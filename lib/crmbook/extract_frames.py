@@ -7,7 +7,7 @@ else as compact JSON, null as null. A time that is none is a DataError naming re
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -30,6 +30,10 @@ class Record(Protocol):
     def fields(self) -> Json: ...
 
 
+_RAW: Final = "\x1eraw"
+_BATCH: Final = 20_000
+_TIMES: Final = (tables.TIME, pl.Date)
+_AS_TEXT: Final = (*_TIMES, pl.String)
 ENTITIES: Final = {"user": "contact", "company": "company", "deal": "deal"}
 
 # Columns whose canonical key has another name or another shape; all others are taken as they are.
@@ -74,7 +78,7 @@ _TAKE: Final[dict[str, dict[str, Callable[[Json], Any]]]] = {
 
 class Columns:
     """
-    A source table under construction, page by page: only column lists are kept, no record.
+    A source table under construction, page by page: no record is kept, and of its cells only a batch as Python values.
 
     Args:
         declared: properties the source declares for the entity; each becomes a column even if no record has it.
@@ -83,10 +87,14 @@ class Columns:
     def __init__(self, table: tables.Table, declared: Iterable[str] = ()) -> None:
         self._table = table
         self._take = _TAKE.get(table.name, {})
-        self._fixed: dict[str, list[Any]] = {name: [] for name in table.columns}
-        self._custom: dict[str, list[str | None]] = {f"{table.prefix}{name}": [] for name in declared}
+        self._parts: list[pl.DataFrame] = []
+        self._custom_names = [f"{table.prefix}{name}" for name in declared]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._fixed: dict[str, list[Any]] = {name: [] for name in self._table.columns}
+        self._custom: dict[str, list[str | None]] = {name: [] for name in self._custom_names}
         self._raw: list[str] = []
-        self.rows = 0
 
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -98,32 +106,50 @@ class Columns:
                 )
             self._add_custom(fields.get("attributes") or {})
             self._raw.append(record.raw)
-            self.rows += 1
+            if len(self._raw) == _BATCH:
+                self._put_away()
 
     def _add_custom(self, attributes: Mapping[str, Any]) -> None:
         for name in attributes:
             column = f"{self._table.prefix}{name}"
             if column not in self._custom:
-                self._custom[column] = [None] * self.rows
+                self._custom[column] = [None] * len(self._raw)
+                self._custom_names.append(column)
         for column, values in self._custom.items():
             values.append(_text_of(attributes.get(column.removeprefix(self._table.prefix))))
 
-    def frame(self) -> pl.DataFrame:
-        """The table, each id once: of a record sent twice the last one stands."""
-        key = self._table.key[0]
-        ids = self._fixed[key]
-        columns = [
-            _series(self._table.name, name, dtype, self._fixed[name], ids)
+    def _put_away(self) -> None:
+        """The batch as columns; times stay text until the whole table is asked for, so that what is none is told once."""
+        fixed = [
+            texts(name, self._fixed[name])
+            if dtype in _AS_TEXT
+            else pl.Series(name, self._fixed[name], dtype=dtype)
             for name, dtype in self._table.columns.items()
         ]
-        custom = [texts(name, values) for name, values in sorted(self._custom.items())]
-        made = pl.DataFrame([*columns, *custom])
+        custom = [texts(name, values) for name, values in self._custom.items()]
+        self._parts.append(pl.DataFrame([*fixed, *custom, texts(_RAW, self._raw)]))
+        self._begin()
+
+    def _whole(self) -> pl.DataFrame:
+        if self._raw or not self._parts:
+            self._put_away()
+        self._parts = [pl.concat(self._parts, how="diagonal")]
+        return self._parts[0]
+
+    def frame(self) -> pl.DataFrame:
+        """The table, each id once: of a record sent twice the last one stands."""
+        key, whole = self._table.key[0], self._whole().drop(_RAW)
+        typed = [
+            times(self._table.name.removeprefix("source_"), name, whole[name], whole[key], dtype)
+            for name, dtype in self._table.columns.items()
+            if dtype in _TIMES
+        ]
+        made = whole.with_columns(typed)
         return tables.conform(made.unique(key, keep="last", maintain_order=True), self._table)
 
     def raw(self) -> pl.DataFrame:
         """The records as received: `source_id`, `raw`; the last of a record sent twice."""
-        ids = self._fixed[self._table.key[0]]
-        made = pl.DataFrame([pl.Series("source_id", ids, dtype=pl.String), texts("raw", self._raw)])
+        made = self._whole().select(source_id=self._table.key[0], raw=_RAW)
         return made.unique("source_id", keep="last", maintain_order=True)
 
 
@@ -194,12 +220,6 @@ def _text_of(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _series(table: str, name: str, dtype: Any, values: list[Any], ids: list[str]) -> pl.Series:
-    if dtype in (tables.TIME, pl.Date):
-        return times(table.removeprefix("source_"), name, values, ids, dtype)
-    return texts(name, values) if dtype == pl.String else pl.Series(name, values, dtype=dtype)
-
-
 def texts(name: str, values: list[Any]) -> pl.Series:
     """Texts as a column; half a character, legal in JSON and no text, becomes the sign for an unreadable one."""
     try:
@@ -210,7 +230,13 @@ def texts(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, whole, dtype=pl.String)
 
 
-def times(entity: str, name: str, values: list[Any], ids: list[str], dtype: Any = tables.TIME) -> pl.Series:
+def times(
+    entity: str,
+    name: str,
+    values: Sequence[Any] | pl.Series,
+    ids: Sequence[str] | pl.Series,
+    dtype: Any = tables.TIME,
+) -> pl.Series:
     """
     ISO 8601 texts as UTC instants, or as dates where *dtype* says so; null and blank are null.
 

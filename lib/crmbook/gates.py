@@ -72,7 +72,7 @@ def check(run: runs.Run) -> pl.DataFrame:
     """
     is_delta = bool(run.record.get().get("delta"))
     listed = suites(run.phase)
-    checks = []
+    checks: list[Check] = []
     for number, (table, suite) in enumerate(listed.items(), 1):
         told = validate(run.path_of(table), suite, table)
         checks += [one for one in told if not (is_delta and one.id in _whole_only(suite))]

@@ -12,6 +12,7 @@ import polars.selectors as cs
 
 VARIABLE: Final = "CRMBOOK_LAB"
 ROWS: Final = 2000
+_FEW: Final = 10
 _state: dict[str, bool] = {}
 
 
@@ -45,12 +46,18 @@ def page(frame: pl.DataFrame, *, caption: str = "") -> str:
     told = caption or f"{frame.height:,} rows"
     if frame.height > ROWS:
         told += f"; the first {ROWS:,} are shown"
-    return str(to_html_datatable(_plain(frame.head(ROWS)), caption=told, **_OPTIONS))
+    texts = [at for at, kind in enumerate(frame.dtypes) if not kind.is_numeric()]
+    # A filter per column is worth its width only where there is something to look for.
+    filters = {"column_filters": "footer"} if frame.height > _FEW else {}
+    left = [{"targets": texts, "className": "dt-left"}]
+    return str(
+        to_html_datatable(_plain(frame.head(ROWS)), caption=told, columnDefs=left, **filters, **_OPTIONS)
+    )
 
 
 _OPTIONS: Final[dict[str, Any]] = {
-    "column_filters": "footer", "maxBytes": 0, "lengthMenu": [10, 25, 100], "pageLength": 10, "showIndex": False,
-    "classes": "display compact nowrap", "style": "width:100%", "scrollX": True,
+    "maxBytes": 0, "lengthMenu": [10, 25, 100], "pageLength": 10, "showIndex": False,
+    "classes": "display compact nowrap", "style": "width:auto;margin-left:0",
 }  # fmt: skip
 
 

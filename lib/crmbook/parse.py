@@ -9,6 +9,8 @@ from typing import Final
 
 import polars as pl
 
+from crmbook import seldom
+
 _ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[^\s.:/?#@,;\"'<>()\[\]{}|\\^`]"
 EMAIL: Final = rf"^{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*\.)+(?:[A-Za-z]{{2,}}|[Xx][Nn]--[A-Za-z0-9-]+)$"
@@ -18,11 +20,21 @@ LOCAL_PART_LENGTH: Final = 64
 _YES: Final = ("true", "t", "yes", "1")
 _NO: Final = ("false", "f", "no", "0")
 E164: Final = r"^\+[1-9][0-9]{6,14}$"
+_GROUPING: Final = r"[\s().\-/]"
+_E164_SPACED: Final = rf"^{_GROUPING}*\+{_GROUPING}*[1-9](?:{_GROUPING}*[0-9]){{6,14}}{_GROUPING}*$"
+_UNEVEN: Final = r"\s\s|[^\S ]"
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
 _BLANK = "\t\n\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200C))
 )
+_BLANKS = r"[\s\x{200b}\x{feff}]"
+# What `trimmed` would change; what a name is composed of (below U+0300 every character is); what it leaves.
+_UNTIDY = rf"^$|^{_BLANKS}|{_BLANKS}$|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
+_DECOMPOSED = rf"{_UNTIDY}|[\x{{300}}-\x{{10ffff}}]"
+_FILLED = r"[^\s\x{200b}\x{feff}\x00-\x1f\x7f-\x9f]"
+# Columns whose name begins so hold trimmed text: Polars repeats a nested expression wherever it stands.
+TRIMMED: Final = "\x1etrimmed:"
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _INTEGER = r"^[+-]?[0-9]+(?:\.0*)?$"
 _DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -42,7 +54,19 @@ _BRACED_LIST = rf"^\{{(?:{_BRACED_ITEM}(?:,{_BRACED_ITEM})*)?\}}$"
 
 def trimmed(raw: pl.Expr) -> pl.Expr:
     """Text without control characters (tabs and line breaks stay) and without blanks around; empty is null."""
+    if raw.meta.is_column() and raw.meta.output_name().startswith(TRIMMED):
+        return raw
     return raw.str.replace_all(_CONTROL, "").str.strip_chars(_BLANK).replace("", None)
+
+
+def is_filled(raw: pl.Expr) -> pl.Expr:
+    """Whether the text holds more than blanks and control characters; false where there is none."""
+    return raw.str.contains(_FILLED).fill_null(value=False)
+
+
+def tidied(raw: pl.Expr) -> pl.Expr:
+    """What `trimmed` gives of a column; text that is trimmed already is only looked at."""
+    return seldom.changed(raw, _UNTIDY, trimmed)
 
 
 def filled(column: pl.Expr) -> pl.Expr:
@@ -200,10 +224,11 @@ def is_email(raw: pl.Expr) -> pl.Expr:
 
 def phone(raw: pl.Expr) -> pl.Expr:
     """E.164 where the number is written with + and country code, else the text with single blanks."""
-    typed = trimmed(raw).str.replace_all(r"\s+", " ")
-    bare = typed.str.replace_all(r"[ ().\-/]", "")
-    is_e164 = bare.str.contains(E164) & ~typed.str.contains("(0)", literal=True)
-    return pl.when(is_e164).then(bare).otherwise(typed)
+    text = trimmed(raw)
+    is_e164 = text.str.contains(_E164_SPACED) & ~text.str.contains("(0)", literal=True)
+    typed = pl.when(text.str.contains(_UNEVEN)).then(text).str.replace_all(r"\s+", " ")
+    bare = pl.when(is_e164).then(text).str.replace_all(_GROUPING, "")
+    return pl.coalesce(bare, typed, text)
 
 
 def url(raw: pl.Expr) -> pl.Expr:
@@ -239,8 +264,17 @@ def host(url: pl.Expr) -> pl.Expr:
 
 def composed(name: pl.Expr) -> pl.Expr:
     """A name, trimmed, without zero-width blanks, every accented letter one character (Unicode NFC)."""
-    # Joiners stay: Persian and emoji are spelt with them.
-    return trimmed(name.str.replace_all("[\u200b\u2060\ufeff]", "")).str.normalize("NFC")
+
+    def whole(text: pl.Expr) -> pl.Expr:
+        # Joiners stay: Persian and emoji are spelt with them.
+        return trimmed(text.str.replace_all("[\u200b\u2060\ufeff]", "")).str.normalize("NFC")
+
+    return seldom.changed(name, _DECOMPOSED, whole)
+
+
+def single_spaced(name: pl.Expr) -> pl.Expr:
+    """A name composed, with one blank between its words."""
+    return seldom.changed(composed(name), _UNEVEN, lambda text: text.str.replace_all(r"\s+", " "))
 
 
 def email_key(email: pl.Expr) -> pl.Expr:
@@ -250,7 +284,7 @@ def email_key(email: pl.Expr) -> pl.Expr:
 
 def name_key(name: pl.Expr) -> pl.Expr:
     """What two names share when a person would read them as the same: case and runs of blanks are ignored."""
-    return composed(name).str.replace_all(r"\s+", " ").str.to_lowercase()
+    return single_spaced(name).str.to_lowercase()
 
 
 KEYS: Final[dict[str, Callable[[pl.Expr], pl.Expr]]] = {

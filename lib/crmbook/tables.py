@@ -6,6 +6,7 @@ types, sorted by key, key unique and never null. A table may also hold one colum
 for the target. `personal` names the columns that may not leave `data/`; `p_` and `cf_` always are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,13 +65,33 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         *(pl.col(name).cast(dtype) for name, dtype in table.columns.items()),
         *(pl.col(name) for name in sorted(have - want)),
     )
-    if table.key:
+    return _keyed(shaped, table) if table.key else shaped
+
+
+def _keyed(shaped: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """*shaped* sorted by its key; SchemaError where that has nulls or repeats."""
+    # Looking at neighbours costs a tenth of sorting, and less than counting the different keys.
+    if _is_ascending(shaped, table.key):
+        return shaped
+    ordered = shaped.sort(table.key, maintain_order=True)
+    if not _is_ascending(ordered, table.key):
         nulls = shaped.filter(pl.any_horizontal(pl.col(k).is_null() for k in table.key)).height
-        repeats = shaped.height - shaped.select(table.key).n_unique() if shaped.height else 0
-        if nulls or repeats:
-            raise SchemaError(f"{table.name}: key {list(table.key)} has {nulls} nulls and {repeats} repeats")
-        shaped = shaped.sort(table.key, maintain_order=True)
-    return shaped
+        repeats = shaped.height - shaped.select(table.key).n_unique()
+        raise SchemaError(f"{table.name}: key {list(table.key)} has {nulls} nulls and {repeats} repeats")
+    return ordered
+
+
+def _is_ascending(frame: pl.DataFrame, key: Sequence[str]) -> bool:
+    """Whether every key is there and greater than the one before."""
+    is_greater = pl.lit(value=False)
+    for name in reversed(key):
+        here, before = pl.col(name), pl.col(name).shift()
+        is_greater = (here > before) | ((here == before) & is_greater)
+    seen = frame.lazy().select(
+        is_greater=is_greater.fill_null(value=False).slice(1).all(),
+        is_there=pl.all_horizontal(pl.col(key).is_not_null()).all(),
+    )
+    return all(seen.collect().row(0))
 
 
 def _is_exact(have: pl.DataType, want: pl.DataType | type[pl.DataType]) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import clean, tables
+from crmbook import clean, parse, tables
 from crmbook.phases import dedupe, exclusions, split, tagging
 from crmbook.phases.links import fate as fate_of
 from crmbook.phases.links import listed, repointed, unless
@@ -19,7 +19,7 @@ ENTITY: Final = "contact"
 PLACEHOLDER_DOMAIN: Final = "placeholder.invalid"
 PLACEHOLDER_TAG: Final = "no-email"
 _OWN: Final = ("source_id", "external_id", "cf_usercom_original_id", "email")
-_HELPERS: Final = ("_name", "_seen", "_filled", "_email", "_stands")
+_HELPERS: Final = ("_name", "_seen", "_filled", "_email", "_stands", "_is_tidied")
 _LAST_WORD: Final = "^(?:(.*) )?([^ ]+)$"
 _FITTING_WORDS: Final = "^(?:(.{1,255}) )?(.{1,255})$"
 
@@ -58,7 +58,7 @@ def contacts(
             tables.MERGES.empty(),
         )
     rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
-    tidied = _tidied(rows, included)
+    tidied = tally(tables.CHANGES, ENTITY, [("name", "name", int(rows["_is_tidied"].sum()))])
     rows, told = named(rows, "_name")
     excluded = excluded.with_columns(entity=pl.lit(ENTITY)).select(list(tables.EXCLUDED.columns))
     fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
@@ -81,35 +81,29 @@ def _contact_structure(
     rows: pl.DataFrame, source: pl.DataFrame, decided: Decisions, accounts: Shaped
 ) -> pl.DataFrame:
     ids = source["source_id"]
+    names = source.select("name", tidy=tidy(pl.col("name")))
     made = rows.with_columns(
         external_id=ids,
         cf_usercom_original_id=ids,
         owner_agent_id=unless(decided.leaves(ENTITY, "assigned_to"), source["assigned_to"]),
         tags=listed(source["tags"], is_left=decided.leaves(ENTITY, "tags")),
         account_ids=listed(source["company_ids"], is_left=decided.leaves(ENTITY, "company_ids")),
-        _name=unless(decided.leaves(ENTITY, "name"), source.select(tidy(pl.col("name"))).to_series()),
+        _name=unless(decided.leaves(ENTITY, "name"), names["tidy"]),
+        _is_tidied=(names["tidy"] != names["name"]).fill_null(value=False),
         _seen=source["last_seen"],
     )
     return repointed(made, "account_ids", accounts.fate)
 
 
-def _tidied(rows: pl.DataFrame, source: pl.DataFrame) -> pl.DataFrame:
-    """The names of *rows* that were written otherwise in *source*."""
-    given = rows.select("source_id", "_name").join(source.select("source_id", "name"), on="source_id")
-    return tally(
-        tables.CHANGES,
-        ENTITY,
-        [("name", "name", given.filter(tidy(pl.col("name")) != pl.col("name")).height)],
-    )
-
-
 def tidy(name: pl.Expr) -> pl.Expr:
     """*name* as it is split: composed, single blanks between the words."""
-    return clean.composed(name).str.replace_all(r"\s+", " ")
+    return parse.single_spaced(name)
 
 
 def _filled(rows: pl.DataFrame) -> pl.Expr:
-    return dedupe.filled_cells([c for c in rows.columns if c not in (*_OWN, "_seen")], rows.schema)
+    return dedupe.filled_cells(
+        [c for c in rows.columns if c not in (*_OWN, "_seen", "_is_tidied")], rows.schema
+    )
 
 
 def _rank() -> list[pl.Expr]:
@@ -142,7 +136,7 @@ def exclusion() -> pl.Expr:
     heard chat makes it chat_only, a push subscription push_only (vendor docs on billable contacts).
     """
     is_identified = pl.any_horizontal(
-        clean.trimmed(pl.col(c)).is_not_null() for c in ("email", "phone_number", "custom_id")
+        parse.is_filled(pl.col(c)) for c in ("email", "phone_number", "custom_id")
     )
     has_push = pl.col("web_push_subscription").fill_null(False) | pl.col("fcm_key").fill_null(False)
     is_chat = pl.col("last_heard").is_not_null()
@@ -200,16 +194,27 @@ def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
     the @ of `email`.
     """
     room = clean.STANDARD_LENGTH
-    whole = tidy(pl.col(name))
-    first, last = _parts(whole, _LAST_WORD)
-    is_long = pl.max_horizontal(first.str.len_chars(), last.str.len_chars()) > room
-    fitting_first, fitting_last = _parts(pl.when(is_long).then(whole), _FITTING_WORDS)
-    made = rows.with_columns(
-        first_name=pl.coalesce(fitting_first, first.str.head(room)),
-        last_name=pl.coalesce(fitting_last, last.str.head(room), pl.col("email").str.extract("^(.*)@")),
-        _is_cut=(is_long & fitting_last.is_null()).fill_null(False),
-        _is_borrowed=last.is_null(),
+    words = rows.select(name, "email", _whole=tidy(pl.col(name))).with_columns(
+        **_parts(pl.col("_whole"), _LAST_WORD)
     )
+    is_long = words.select(pl.max_horizontal(pl.col("_first", "_last").str.len_chars()) > room).to_series()
+    if is_long.any():
+        fitting = _parts(pl.when(is_long).then("_whole"), _FITTING_WORDS)
+        words = words.with_columns(_fit_first=fitting["_first"], _fit_last=fitting["_last"]).with_columns(
+            _is_cut=(is_long & pl.col("_fit_last").is_null()).fill_null(value=False),
+            _first=pl.coalesce("_fit_first", pl.col("_first").str.head(room)),
+            _shown=pl.coalesce("_fit_last", pl.col("_last").str.head(room)),
+        )
+    else:
+        words = words.with_columns(_is_cut=pl.lit(value=False), _shown="_last")
+    local_part = pl.when(pl.col("_shown").is_null()).then("email").str.extract("^(.*)@")
+    told = words.select(
+        "_is_cut",
+        first_name="_first",
+        last_name=pl.coalesce("_shown", local_part),
+        _is_borrowed=pl.col("_last").is_null(),
+    )
+    made = rows.with_columns(told.get_columns())
     flags = ("_is_cut", "_is_borrowed")
     cut, borrowed = (int(made[f].sum()) for f in flags)
     noticed = made.filter("_is_cut").select("source_id", rule=pl.lit("too_long"), field=pl.lit("name"))
@@ -220,6 +225,6 @@ def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
     )
 
 
-def _parts(whole: pl.Expr, pattern: str) -> tuple[pl.Expr, pl.Expr]:
+def _parts(whole: pl.Expr, pattern: str) -> dict[str, pl.Expr]:
     groups = whole.str.extract_groups(pattern).struct
-    return groups.field("1"), groups.field("2")
+    return {"_first": groups.field("1"), "_last": groups.field("2")}

@@ -11,15 +11,14 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
-from crmbook import clean, parse, tables
+from crmbook import clean, tables
 from crmbook.errors import DataError
 from crmbook.phases import choosing
+from crmbook.phases.cell_plan import FLAG, CellPlan, flag
 
 CARRIED_BY_STRUCTURE: Final = "identity"
 CHOICE_RULES: Final = ("choice", "choices")
 SKIPPED: Final = "skip"
-_FLAG: Final = "\x1f"
-_TEXT_COMPARED: Final = (pl.String, pl.Boolean, pl.Date)
 
 
 class Policy(Protocol):
@@ -114,16 +113,23 @@ def cells(source: pl.DataFrame, *, entity: str, decided: Decisions, table: table
     """
     decisions = _decisions(source, entity, decided.mapping, table)
     chosen = [d for d in decisions if d["rule"] in CHOICE_RULES]
-    plans = [
-        _plan(d, source.schema[d["source_field"]], decided.time_zone) for d in decisions if d not in chosen
-    ]
-    plain = source.lazy().select("source_id", *(e for plan in plans for e in plan.values())).collect()
+    plans = [CellPlan(d, source.schema[d["source_field"]]) for d in decisions if d not in chosen]
+    # Layer after layer: within one, Polars works out a nested expression again wherever it stands.
+    plain = (
+        source.lazy()
+        .select("source_id", *(e for plan in plans for e in plan.taken()))
+        .with_columns(e for plan in plans for e in plan.read())
+        .with_columns(e for plan in plans for e in plan.tested())
+        .with_columns(e for plan in plans for e in plan.settled())
+        .select("source_id", *(e for plan in plans for e in plan.told(decided.time_zone)))
+        .collect()
+    )
     made = plain.hstack([c for d in chosen for c in _chosen(source, d, _replacements(decided, entity, d))])
-    flags = [name for name in made.columns if _FLAG in name]
+    flags = [name for name in made.columns if FLAG in name]
     rejects = [
-        made.filter(pl.col(flag)).select("source_id", rule=pl.lit(rule), field=pl.lit(name))
-        for flag in flags
-        if (kind := flag.split(_FLAG))[0] in ("bad", "odd") and made[flag].any()
+        made.select("source_id", told).filter(told).select("source_id", rule=pl.lit(rule), field=pl.lit(name))
+        for told in flags
+        if (kind := told.split(FLAG))[0] in ("bad", "odd") and made[told].any()
         for _, name, rule in [kind]
     ]
     told = made.select("source_id", *flags)
@@ -150,7 +156,7 @@ def counted(
         flags = flags.join(fate.drop_nulls("kept_id"), on="source_id", how="semi")
     names = [name for name in flags.columns if name != "source_id"]
     sums = flags.select(pl.col(names).sum()).row(0, named=True) if names else {}
-    found = [(*name.split(_FLAG), number) for name, number in sums.items()]
+    found = [(*name.split(FLAG), number) for name, number in sums.items()]
     return (
         tally(tables.CHANGES, entity, ((f, r, n) for kind, f, r, n in found if kind == "changed")),
         tally(
@@ -231,18 +237,18 @@ def _replacements(decided: Decisions, entity: str, decision: dict[str, Any]) -> 
 
 
 def _chosen(source: pl.DataFrame, decision: dict[str, Any], replacements: dict[str, str]) -> list[pl.Series]:
-    """The target column of a choice and its flags (`_flag`)."""
+    """The target column of a choice and its flags (`flag`)."""
     name, rule = decision["source_field"], decision["rule"]
     values = source[name]
     if not isinstance(values.dtype, pl.List):
         values = source.select(clean.as_text(pl.col(name), values.dtype)).to_series()
     made = choosing.chosen(values, rule=rule, replacements=replacements)
     flags = {
-        "is_refused": _flag("bad", name, clean.RULES[rule].refusal),
-        "is_unknown": _flag("bad", name, "choice_unknown"),
-        "is_collapsed": _flag("loss", name, "collapsed"),
-        "is_gone": _flag("loss", name, "dropped"),
-        "is_moved": _flag("changed", name, rule),
+        "is_refused": flag("bad", name, clean.RULES[rule].refusal),
+        "is_unknown": flag("bad", name, "choice_unknown"),
+        "is_collapsed": flag("loss", name, "collapsed"),
+        "is_gone": flag("loss", name, "dropped"),
+        "is_moved": flag("changed", name, rule),
     }
     # A cell that drops a choice counts once, whatever drops it.
     made = made.with_columns(
@@ -250,47 +256,3 @@ def _chosen(source: pl.DataFrame, decision: dict[str, Any], replacements: dict[s
         is_gone=pl.col("is_gone") & ~pl.col("is_refused") & ~pl.col("is_unknown"),
     )
     return [made["value"].alias(decision["target_field"]), *(made[f].alias(to) for f, to in flags.items())]
-
-
-def _plan(decision: dict[str, Any], dtype: pl.DataType, time_zone: str) -> dict[str, pl.Expr]:
-    """The expressions of one decision by alias: the target column, and flags (`_flag`)."""
-    rule, name, target = clean.RULES[decision["rule"]], decision["source_field"], decision["target_field"]
-    column = pl.col(name)
-    if _is_settled(rule, dtype):
-        return {target: (clean.as_text(column, dtype) if rule.dtype == pl.String else column).alias(target)}
-    is_first = isinstance(dtype, pl.List) and rule.name == "phone"
-    raw = _first(column) if is_first else clean.as_text(column, dtype)
-    value = rule.apply(raw)
-    made = {target: value}
-    if rule.is_valid is not clean.always:
-        made[_flag("bad", name, rule.refusal)] = ~rule.is_valid(raw)
-    is_partial = ~rule.is_exact(raw) & value.is_not_null()
-    if rule.loses:
-        is_shifted = _is_shifted(raw, value, time_zone) if rule.name == "date" else pl.lit(value=False)
-        made[_flag("loss", name, rule.loses)] = is_partial & ~is_shifted
-        made[_flag("loss", name, "shifted")] = is_partial & is_shifted
-    if rule.notice:
-        made[_flag("odd", name, rule.notice)] = is_partial
-    if rule.dtype in _TEXT_COMPARED:
-        made[_flag("changed", name, rule.name)] = (value.cast(pl.String) != raw).fill_null(False)
-    return {alias: expression.alias(alias) for alias, expression in made.items()}
-
-
-def _is_shifted(raw: pl.Expr, day: pl.Expr, time_zone: str) -> pl.Expr:
-    """The day as written is not the customer's day at that instant."""
-    return (parse.instant(raw).dt.convert_time_zone(time_zone).dt.date() != day).fill_null(value=False)
-
-
-def _flag(kind: str, name: str, detail: str) -> str:
-    return _FLAG.join((kind, name, detail))
-
-
-def _is_settled(rule: clean.Rule, dtype: pl.DataType) -> bool:
-    """True where the source's own type says the value fits: nothing to parse, refuse or count."""
-    if rule.name == "datetime":
-        return isinstance(dtype, pl.Datetime)
-    return rule.name in ("checkbox", "date") and dtype == rule.dtype
-
-
-def _first(column: pl.Expr) -> pl.Expr:
-    return clean.filled(column).list.get(0, null_on_oob=True)
