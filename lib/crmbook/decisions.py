@@ -143,8 +143,9 @@ def _repeats(rows: list[Row]) -> Iterator[str]:
     for place, row in rows:
         key = (row["entity"], row["source_field"])
         if key in seen:
+            what = key[0] if key[0] in ENTITIES else "row"
             yield place.fault(
-                "source_field", f"the same {key[0]} as in {seen[key]}; delete one of the two rows"
+                "source_field", f"the same {what} as in {seen[key]}; delete one of the two rows"
             )
         seen.setdefault(key, place.where)
 

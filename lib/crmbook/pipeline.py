@@ -192,9 +192,10 @@ def _opened(
         raise UsageError(
             f"run {record.folder.name} is no delta run; leave out --run to start or continue one"
         )
-    if sample is not None and sample != content["parameters"].get("sample", 0):
+    begun_with = content["parameters"].get("sample", 0)
+    if sample is not None and sample != begun_with:
         raise UsageError(
-            f"run {record.folder.name} was started with --sample {content['parameters']['sample']}; start a new one with --run"
+            f"run {record.folder.name} was started with --sample {begun_with}; start a new one with --run"
         )
     return record
 
