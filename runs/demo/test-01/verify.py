@@ -46,6 +46,16 @@ class Files:
     def read(self, name: str) -> bytes:
         return self._zip.read(name) if self._zip else (self.place / name).read_bytes()
 
+    def damaged(self) -> list[str]:
+        """The packed files whose bytes can't be read as they were packed."""
+        found = []
+        for name in self._zip.namelist() if self._zip else ():
+            try:
+                self.read(name)
+            except Exception as problem:
+                found.append(f"{name}: not readable, {problem}")
+        return found
+
     def has(self, name: str) -> bool:
         return name in self._zip.namelist() if self._zip else (self.place / name).is_file()
 
@@ -110,11 +120,13 @@ def check(place: Path) -> list[str]:
     """One line per thing that is wrong, naming the file; empty where the archive is what it says it is."""
     try:
         files = Files(place)
-        found = list(_problems(files))
-    except zipfile.BadZipFile as problem:
-        return [f"{place.name}: {problem}"]
-    if place.is_file() and not found and repacked(files) != place.read_bytes():
-        found.append(f"{place.name}: the archive's own framing was altered, its files were not")
+        found = files.damaged() or list(_problems(files))
+        if place.is_file() and not found and repacked(files) != place.read_bytes():
+            found.append(f"{place.name}: the archive's own framing was altered, its files were not")
+    except Exception as problem:
+        # whatever a spoilt zip or a forged manifest makes Python raise: it is no archive of ours
+        name = place.name if place.is_file() else MANIFEST
+        return [f"{name}: not of an archive that was ever sealed ({type(problem).__name__}: {problem})"]
     return found
 
 
@@ -136,26 +148,29 @@ def write_zip(stream: Any, members: dict[str, bytes]) -> None:
 
 def _problems(files: Files) -> Iterator[str]:
     root = _json(files, MANIFEST)
-    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not root["chain"]:
-        yield f"{MANIFEST}: missing or not readable; without it nothing can be said"
+    if not is_whole(root):
+        yield f"{MANIFEST}: missing, not readable or not as it was sealed; without it nothing can be said"
         return
-    if files.read(MANIFEST) != written(root):
-        yield f"{MANIFEST}: altered, it is not written as it was sealed"
-    chain = root["chain"]
-    yield from _unlinked(chain)
-    if sha256(canonical(root.get("files"))) != _last(chain).get("files"):
-        yield f"{MANIFEST}: its list of files is not the one that was sealed"
+    if own := list(_of_manifest(files, root)):
+        # what an altered manifest says of the other files is nobody's word
+        yield from own
+        return
+    chain, listed = root["chain"], set(root["files"])
     missing_ok = _may_be_missing(files, chain)
-    listed = set()
-    for name, said in sorted(root.get("files", {}).items()):
-        listed.add(name)
+    for name, said in sorted(root["files"].items()):
         yield from _one(files, name, said, missing_ok)
     for folder, entry in _phases(files, chain):
         if folder is None:
-            yield f"{entry['phase']}: the manifest of entry {entry['number']} is gone or altered"
+            name = _altered(files, entry["phase"], chain)
+            listed |= {other for other in files.names() if other.startswith(name.removesuffix(MANIFEST))}
+            yield f"{name}: gone or altered, entry {entry['number']} of the chain has another hash of it"
             continue
         listed.add(f"{folder}/{MANIFEST}")
         content = _json(files, f"{folder}/{MANIFEST}")
+        if not _is_phase(content):
+            yield f"{folder}/{MANIFEST}: sealed, but no manifest of a phase"
+            continue
+        yield from _out_of_order(f"{folder}/{MANIFEST}", content, entry, chain)
         for name, said in sorted(content["files"].items()):
             listed.add(f"{folder}/{name}")
             yield from _one(files, f"{folder}/{name}", said, missing_ok)
@@ -165,6 +180,63 @@ def _problems(files: Files) -> Iterator[str]:
     for name in files.names():
         if is_evidence(name) and name not in listed and name not in (MANIFEST, PACKED, LEDGER):
             yield f"{name}: not part of the archive; it was added afterwards"
+
+
+def is_whole(root: Any) -> bool:
+    """Whether *root* has the keys and kinds of a manifest with at least one entry; true or false is another question."""
+    if not isinstance(root, dict) or set(root) != {"chain", "files"} or not _are_files(root["files"]):
+        return False
+    chain = root["chain"]
+    return isinstance(chain, list) and bool(chain) and all(map(_is_entry, chain))
+
+
+def _is_entry(entry: Any) -> bool:
+    if not _has(entry, "event", "sha256", "previous") or type(entry.get("number")) is not int:
+        return False
+    kinds = {"phase": ("phase", "manifest"), "approval": ()}
+    approvals = (
+        [*entry["stood_on"]] if isinstance(entry.get("stood_on", []), list) and "stood_on" in entry else []
+    )
+    approvals += [entry.get("approval")] if entry["event"] == "approval" else []
+    return (
+        entry["event"].replace("_", "").isalpha()
+        and _has(entry, *kinds.get(entry["event"], ()))
+        and all(_has(given, "what", "hash", "by") for given in approvals)
+        and isinstance(entry.get("stood_on", []), list)
+        and (not entry.get("ledger") or _has(entry["ledger"], "sha256", "evidence"))
+    )
+
+
+def _are_files(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        _has(said, "sha256") and type(said.get("size_bytes")) is int and type(said.get("personal")) is bool
+        for said in files.values()
+    )
+
+
+def _has(part: Any, *keys: str) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), str) for key in keys)
+
+
+def _is_phase(content: Any) -> bool:
+    return _has(content, "previous") and _are_files(content.get("files")) and "approvals" in content
+
+
+def _of_manifest(files: Files, root: dict[str, Any]) -> Iterator[str]:
+    if files.read(MANIFEST) != written(root):
+        yield f"{MANIFEST}: altered, it is not written as it was sealed"
+    yield from _unlinked(root["chain"])
+    if sha256(canonical(root["files"])) != _last(root["chain"]).get("files"):
+        yield f"{MANIFEST}: its list of files is not the one that was sealed"
+
+
+def _out_of_order(
+    name: str, content: dict[str, Any], entry: dict[str, Any], chain: list[dict[str, Any]]
+) -> Iterator[str]:
+    """A phase's manifest holds the hash of what was sealed before it, and the approvals its entry stands on."""
+    before = {"", *(sealed["sha256"] for sealed in chain[: entry["number"] - 1])}
+    if content["previous"] not in before or content["approvals"] != entry.get("stood_on"):
+        yield f"{name}: it does not follow what was sealed before it, or stands on other approvals than its entry"
 
 
 def _unlinked(chain: list[dict[str, Any]]) -> Iterator[str]:
@@ -203,6 +275,16 @@ def _phases(files: Files, chain: list[dict[str, Any]]) -> Iterator[tuple[str | N
             yield there.get(entry["manifest"]), entry
 
 
+def _altered(files: Files, phase: str, chain: list[dict[str, Any]]) -> str:
+    """The manifest that an entry of *phase* lacks: the one that no entry knows, or the one that would be there."""
+    known = {entry.get("manifest") for entry in chain}
+    for name in files.names():
+        folder, _, rest = name.partition("/")
+        if rest == MANIFEST and folder.partition("~")[0] == phase and sha256(files.read(name)) not in known:
+            return name
+    return f"{phase}/{MANIFEST}"
+
+
 def _ledger(files: Files, chain: list[dict[str, Any]]) -> Iterator[str]:
     sealed = [entry for entry in chain if entry.get("ledger")]
     if not sealed:
@@ -224,14 +306,15 @@ def _packed(files: Files, root: dict[str, Any], listed: set[str]) -> Iterator[st
     """What an archive left out by its own word is what it lacks, and all of it personal."""
     if not files.has(PACKED):
         return
-    said, run = _json(files, PACKED), _json(files, RUN) or {}
+    said, run = (_json(files, name) for name in (PACKED, RUN))
+    said, run = (told if isinstance(told, dict) else {} for told in (said, run))
     lacking = sorted(name for name in listed if not files.has(name))
     if any(e.get("ledger") for e in root["chain"]) and not files.has(LEDGER):
         lacking = sorted([*lacking, LEDGER])
     expected = {
         "customer": run.get("customer"), "run": run.get("run_id"), "with_data": LEDGER not in lacking, "left_out": lacking,
     }  # fmt: skip
-    if said is None or files.read(PACKED) != canonical(expected | {"with_data": said.get("with_data")}):
+    if files.read(PACKED) != canonical(expected | {"with_data": said.get("with_data")}):
         yield f"{PACKED}: altered, it does not say what this archive lacks"
 
 
@@ -261,9 +344,11 @@ def _last(chain: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _json(files: Files, name: str) -> Any:
     try:
-        return json.loads(files.read(name)) if files.has(name) else None
-    except ValueError:
+        content = json.loads(files.read(name)) if files.has(name) else None
+        canonical(content)  # half a character, which JSON can spell, can't have been written
+    except (ValueError, RecursionError):
         return None
+    return content
 
 
 def main(arguments: list[str]) -> int:
