@@ -45,7 +45,9 @@ class Choices:
     def came_back(self, record: Record | None) -> bool:
         """Whether *record* shows exactly what was to be written."""
         shown = ((record or {}).get("custom_field") or {}).get(self.api_name)
-        parts = shown if isinstance(shown, list) else str(shown or "").split(";")
+        # One choice is one text, even where its label holds the sign that parts several.
+        several = str(shown or "").split(";") if self.capability == "multi_write" else [str(shown or "")]
+        parts = shown if isinstance(shown, list) else several
         labels = {str(choice_id): label for label, choice_id in self.ids.items()}
         return (
             sorted(labels.get(str(part), str(part)) for part in parts if part not in (None, ""))
