@@ -292,27 +292,26 @@ def test_a_process_that_crashes_leaves_no_core(tmp_path: Path) -> None:
 
 
 PLANTED = """
-import sys
-if any("ipykernel" in argument for argument in sys.argv) or "ipykernel_launcher" in " ".join(sys.orig_argv):
-    import httpx
+import httpx
 
-    def broken(self, request, **rest):
-        headers = dict(request.headers)
-        raise RuntimeError("planted: a bug below everything")
+def broken(self, request, **rest):
+    headers = dict(request.headers)
+    raise RuntimeError("planted: a bug below everything")
 
-    httpx.Client.send = broken
+httpx.Client.send = broken
 """
 
 
 def test_a_notebook_that_died_of_a_bug_tells_no_key(tmp_path: Path) -> None:
     """A bug where the key is at hand: its traceback stands in the notebook and on the screen, the key in no file of the run."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(PLANTED, encoding="utf-8")
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00-planted.py").write_text(PLANTED, encoding="utf-8")
     folder = tmp_path / "runs" / "acme"
     folder.mkdir(parents=True)
     settings = GOOD.replace("https://acme.user.com", "http://127.0.0.1:9")
     (folder / "customer.toml").write_text(settings, encoding="utf-8")
-    keys = {"ACME_TOKEN": TOKEN, "ACME_TEST_TOKEN": f"{TOKEN}-test", "PYTHONPATH": str(tmp_path / "site")}
+    keys = {"ACME_TOKEN": TOKEN, "ACME_TEST_TOKEN": f"{TOKEN}-test", "IPYTHONDIR": str(tmp_path / "ipython")}
     said = crmbook("run", "acme", "--env", "test", "--only", "01_discovery", runs=folder.parent, env=keys)
     notebook = folder / "test-01" / "01_discovery" / "notebook.ipynb"
     assert "planted: a bug below everything" in notebook.read_text(encoding="utf-8")
