@@ -258,6 +258,9 @@ def test_a_forged_archive_that_was_sealed_again_does_not_recompute(
     spoil(copied)
     content = record.get()
     (copied / "manifest.json").unlink()
+    for aside in copied.glob("*~*"):
+        # an earlier attempt still holds the hash of the chain that was removed: a forger takes it away too
+        shutil.rmtree(aside)
     for phase, state in content["phases"].items():
         state["outputs"] = {key: runs.sha256(copied / key) for key in state["outputs"]}
         archive.seal_phase(record, phase)
