@@ -18,7 +18,14 @@ from conftest import Demo, Finished, crmbook
 from crmbook import archive, evidence, recount, runs, tables, verifier
 
 RUN = "test-01"
-MADE_OF_PERSONAL = {"01_discovery", "02_mapping", "04_normalization", "06_reconciliation", "07_handoff"}
+MADE_OF_PERSONAL = {
+    "index.html",
+    "01_discovery",
+    "02_mapping",
+    "04_normalization",
+    "06_reconciliation",
+    "07_handoff",
+}
 
 
 @pytest.fixture(scope="module")
