@@ -107,9 +107,9 @@ def test_a_finished_customer_is_left_alone(scene: Scene) -> None:
     assert scene.before == scene.after
 
 
-def test_a_process_works_in_its_customers_folder_with_its_own_tokens_only(scene: Scene) -> None:
+def test_a_process_works_with_its_own_tokens_only(scene: Scene) -> None:
     """What it could have leaked of another customer it never had."""
-    assert scene.cwd == scene.runs / "killed"
+    assert scene.cwd.is_relative_to(scene.runs / "killed")
     assert sorted(n for n in scene.environ if n.endswith("_TOKEN")) == [
         "KILLED_FRESHSALES_TEST_TOKEN", "KILLED_FRESHSALES_TOKEN", "KILLED_USERCOM_TOKEN",
     ]  # fmt: skip

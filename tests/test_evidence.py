@@ -18,7 +18,14 @@ from conftest import Demo, Finished, crmbook
 from crmbook import archive, evidence, recount, runs, tables, verifier
 
 RUN = "test-01"
-MADE_OF_PERSONAL = {"01_discovery", "02_mapping", "04_normalization", "06_reconciliation", "07_handoff"}
+MADE_OF_PERSONAL = {
+    "index.html",
+    "01_discovery",
+    "02_mapping",
+    "04_normalization",
+    "06_reconciliation",
+    "07_handoff",
+}
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +265,9 @@ def test_a_forged_archive_that_was_sealed_again_does_not_recompute(
     spoil(copied)
     content = record.get()
     (copied / "manifest.json").unlink()
+    for aside in copied.glob("*~*"):
+        # an earlier attempt still holds the hash of the chain that was removed: a forger takes it away too
+        shutil.rmtree(aside)
     for phase, state in content["phases"].items():
         state["outputs"] = {key: runs.sha256(copied / key) for key in state["outputs"]}
         archive.seal_phase(record, phase)

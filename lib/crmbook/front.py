@@ -17,7 +17,7 @@ from crmbook.phases import loss_words
 from crmbook.phases.carriage import OBJECTS
 from crmbook.phases.link_check import pictured
 
-_TABLES: Final = (
+TABLES: Final = (
     ("05_load", "forecast"), ("05_load", "forecast_error"), ("06_reconciliation", "class_balance"),
     ("06_reconciliation", "link_balance"), ("06_reconciliation", "field_fidelity"),
     ("06_reconciliation", "history_class_balance"), ("06_reconciliation", "history_fidelity"),
@@ -59,7 +59,7 @@ class Facts:
 def read(record: runs.Record) -> Facts:
     """What the report of *record* is made of."""
     found = {}
-    for phase, name in _TABLES:
+    for phase, name in TABLES:
         path = record.folder / phase / "data" / f"{name}.parquet"
         found[name] = pl.read_parquet(path) if path.exists() else pl.DataFrame()
     return Facts(record, record.get(), found)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import apply, config, lineage, losses, readback, report, runs, steps, tables
+from crmbook import apply, config, front, lineage, losses, readback, report, runs, steps, tables
 from crmbook.errors import UpstreamError
 from crmbook.phases import edition as editions
 from crmbook.phases import load
@@ -86,6 +86,9 @@ def recount(record: runs.Record) -> Recount:
                 raise
             impossible.append(f"{phase} is made of tables that are gone, {gone[0]} first")
         found += run.findings
+    shown = {f"{phase}/data/{table}.parquet" for phase, table in front.TABLES}
+    if lost := [name for name in _gone(content, record.folder) if name in shown]:
+        return Recount(found, [*impossible, f"index.html is made of tables that are gone, {lost[0]} first"])
     return Recount(found + list(_front(record, settled)), impossible)
 
 
