@@ -23,6 +23,7 @@ MADE_OF_PERSONAL = {
     "01_discovery",
     "02_mapping",
     "04_normalization",
+    "05_load",
     "06_reconciliation",
     "07_handoff",
 }
