@@ -2,7 +2,9 @@
 
 Needs atheris, which is not part of the lock: an environment of its own beside the project's will do,
 
-    python3.11 -m venv /tmp/fuzz && /tmp/fuzz/bin/pip install atheris==3.0.0 -r requirements.lock --no-deps -e .
+    python3.11 -m venv FOLDER
+    FOLDER/bin/pip install --require-hashes -r requirements.lock
+    FOLDER/bin/pip install atheris==3.0.0 && FOLDER/bin/pip install --no-deps --no-build-isolation -e .
 
 What it finds new goes to a temporary folder it names; tests/fuzz/corpus holds the few inputs worth keeping, which
 tests/test_hostile.py replays. Without arguments the targets are listed.
