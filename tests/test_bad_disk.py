@@ -143,7 +143,7 @@ def test_a_full_disk_stops_the_load_and_space_resumes_it(
     assert code == 2
     assert "; free some space and run again" in line
     assert "\n" not in line
-    assert again == ["done"]
+    assert again == ["done"], again
     assert state(box) == undisturbed
 
 

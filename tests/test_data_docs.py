@@ -1,6 +1,7 @@
 """Great Expectations' own Data Docs of a run: complete, without values, without script or network, the same bytes."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ CHECKS = [
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(customers: Path) -> Path:
     """A run of which one gate has spoken, beside a file with a value about a person."""
-    runs.write_json(tmp_path / "run.json", {"run_id": "test-01", "created_at": "2026-01-02T03:04:05+00:00"})
-    (tmp_path / "04_normalization" / "data").mkdir(parents=True)
-    (tmp_path / "04_normalization" / "data" / "contacts.csv").write_text(SECRET, encoding="utf-8")
-    _judged(tmp_path, CHECKS)
-    return tmp_path
+    folder = runs.create("acme", "test", parameters={"sample": 0}, run_id="test-01").folder
+    (folder / "04_normalization" / "data").mkdir(parents=True)
+    (folder / "04_normalization" / "data" / "contacts.csv").write_text(SECRET, encoding="utf-8")
+    _judged(folder, CHECKS)
+    return folder
 
 
 def _judged(run: Path, checks: list[dict[str, Any]], phase: str = "04_normalization") -> None:
@@ -115,6 +116,8 @@ def test_they_are_made_when_a_gate_has_spoken_since(run: Path, monkeypatch: pyte
     data_docs.build(record)
     (run / "data_docs").mkdir()
     (run / "data_docs" / "index.html").write_text("", encoding="utf-8")
+    later = (run / "04_normalization" / "gate.json").stat().st_mtime + 1
+    os.utime(run / "data_docs" / "index.html", (later, later))
     data_docs.build(record)
     (run / "04_normalization" / "gate.json").unlink()
     (run / "data_docs" / "index.html").unlink()

@@ -70,6 +70,8 @@ def _planted(frame: pl.DataFrame, expectation: dict[str, Any]) -> pl.DataFrame:
             return _set(frame, column, next((v for d, v in wrong.items() if frame.schema[column] == d), 77))
         case "expect_column_values_to_match_regex":
             return _set(frame, column, "!! ##")
+        case "expect_column_values_to_not_match_regex":
+            return _set(frame, column, f"a {kwargs['regex']} b")
         case "expect_column_values_to_be_between":
             return _set(frame, column, kwargs["max_value"] * 2)
         case "expect_column_value_lengths_to_be_between":

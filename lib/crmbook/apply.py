@@ -155,9 +155,9 @@ def crosswalk(run: Run) -> pl.DataFrame:
 
 
 def rejected(run: Run) -> pl.DataFrame:
-    """The writes the vendor refused, with its own sentences: op_id, entity, action, source_id, messages."""
+    """The load's writes the vendor refused, with its own sentences: op_id, entity, action, source_id, messages."""
     with Ledger(run.ledger_path) as ledger:
-        return ledger.rejected()
+        return ledger.rejected().filter(pl.col("action") != "owner")
 
 
 def failed_keys(run: Run) -> pl.DataFrame:

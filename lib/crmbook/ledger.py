@@ -104,7 +104,9 @@ class Ledger(Inheriting):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
             fault = ledger_check.lost(self._db)
-            self._db.executescript(f"PRAGMA journal_mode=WAL; {_SCHEMA} {INHERITED}")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # all or none: a creation that a full disk cut short must not look like a ledger that lost a table
+            self._db.executescript(f"BEGIN; {_SCHEMA} {INHERITED} COMMIT")
             if fault := fault or ledger_check.fault(self._db, f"{_SCHEMA} {INHERITED}"):
                 self._db.close()
                 raise DataError(f"{self.path.name}: {fault}; {_ANEW}")
@@ -263,10 +265,10 @@ class Ledger(Inheriting):
         return tables.conform(self._frame("SELECT * FROM places", tables.CROSSWALK), tables.CROSSWALK)
 
     def outcomes(self) -> pl.DataFrame:
-        """OUTCOMES of the writes that left; those still planned are the plan's to count."""
+        """OUTCOMES of the load's writes that left; those still planned are the plan's, reassignments are nobody's plan."""
         counts = (
             "SELECT entity, action, CASE WHEN state IN ('intent', 'unclear') THEN 'pending' ELSE state END,"
-            " count(*) FROM writes GROUP BY 1, 2, 3"
+            " count(*) FROM writes WHERE action <> 'owner' GROUP BY 1, 2, 3"
         )
         return tables.conform(self._frame(counts, tables.OUTCOMES), tables.OUTCOMES)
 

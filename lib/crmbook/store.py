@@ -67,7 +67,8 @@ class Store:
 
         kind = address.partition("://")[0]
         try:
-            self._fs, self._prefix = fsspec.core.url_to_fs(address)
+            # a kept instance would go on with the endpoint and keys it was made with
+            self._fs, self._prefix = fsspec.core.url_to_fs(address, skip_instance_cache=True)
         except ImportError:
             raise ConfigError(
                 f'CRMBOOK_RUNS: the client for {kind}:// is not installed; pip install "crmbook[{kind}]"'

@@ -1,8 +1,8 @@
 """What is no longer in the target as it was signed off?
 
 In: the findings of the signed reconciliation and those of a later one. Out: DRIFT, one row per record, field or relation
-that reads otherwise now; no values. Records people make in the target are their work and only counted. Invariant: two
-readings that agree give no row.
+that reads otherwise now; no values. Records people make in the target are their work and only counted, and an owner who
+got what the administrator kept for them is what was promised. Invariant: two readings that agree give no row.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,8 @@ _VERDICTS: Final = {
     "history_differences": ("field", ("module", "source_id", "field"), "kind"),
 }
 _MADE: Final = {"target_only": "unexpected", "history_target_only": "unexpected"}
-NAMES: Final = (*_VERDICTS, *_MADE)
+_HANDED_OVER: Final = "reassigned"
+NAMES: Final = (*_VERDICTS, *_MADE, _HANDED_OVER)
 
 Frames = Mapping[str, pl.DataFrame]
 
@@ -32,7 +33,14 @@ Frames = Mapping[str, pl.DataFrame]
 def drift(signed: Frames, now: Frames) -> pl.DataFrame:
     """Both by the names of NAMES; DRIFT."""
     parts = [_changed(name, signed[name], now[name]) for name in _VERDICTS]
-    return pl.concat(parts).sort(list(DRIFT))
+    is_promised = (
+        (pl.col("kind") == "link")
+        & pl.col("entity").str.ends_with("_owner")
+        & (pl.col("signed") == "repointed")
+        & (pl.col("now") == "found")
+        & pl.col("what").is_in(now[_HANDED_OVER]["agent_id"].to_list())
+    )
+    return pl.concat(parts).filter(~is_promised).sort(list(DRIFT))
 
 
 def made(signed: Frames, now: Frames) -> int:

@@ -41,7 +41,7 @@ def to_rebuild(
         ),
         (
             "signs of automations that are not in the inventory", unexplained,
-            "say for each in automation_signs which automation makes it, or that a person does",
+            "say for each on the hand-off page which automation makes it, or that a person does",
         ),
         ("segments to rebuild", segments.height, "rebuild them as contact filters from the segment guide"),
     )  # fmt: skip
