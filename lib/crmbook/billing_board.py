@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import ipywidgets as widgets
 import polars as pl
-from IPython.display import display
+from IPython.display import Javascript, display
 
 from crmbook import billing_page, lab_tables
 from crmbook.errors import CrmbookError
@@ -66,6 +66,7 @@ class Board:
         attributes = widgets.HBox(list(self.attributes.values()), layout=_ROW)
         lists = widgets.HBox(list(self._lists()), layout=_ROW)
         ways = widgets.HBox([self.members, self.dimension], layout=_ROW)
+        display(Javascript(billing_page.KEYS))
         display(
             widgets.VBox(
                 [widgets.HTML(billing_page.STYLE), attributes, lists, ways, self.summary, self.drawn]
@@ -97,6 +98,10 @@ class Board:
         kind, value = self.members.value
         return kind, value
 
+    @property
+    def _is_open(self) -> bool:
+        return self.choice.is_open and self.members.value == ("", "")
+
     def _lists(self) -> tuple[Any, ...]:
         return self.tiers, self.seen, self.owners, self.sizes
 
@@ -122,7 +127,7 @@ class Board:
 
     def _marked(self, counted: pl.DataFrame, choice: Choice) -> pl.DataFrame:
         """Nothing chosen anywhere chooses nobody: it could not be saved either."""
-        if choice.is_open and self.members.value == ("", ""):
+        if self._is_open:
             return counted.with_columns(chosen=pl.lit(0, pl.Int64))
         return billing_tiers.marked(counted, choice)
 
@@ -138,7 +143,9 @@ class Board:
         self.saved.value = ""
         self.table.clear_output(wait=True)
         with self.table:
-            lab_tables.show(rows, caption=f"{rows.height:,} contacts chosen")
+            lab_tables.show(
+                rows, caption=f"{rows.height:,} contacts{', none' if self._is_open else ''} chosen"
+            )
 
     def _save(self) -> None:
         self.saved.value = billing_page.said(

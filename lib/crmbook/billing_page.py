@@ -34,8 +34,14 @@ STYLE: Final = f"""<style>
 .crm-figures b {{ display: block; font-size: 20px; }}
 .crm-fault {{ border-left: 4px solid {COLOURS["lost"]}; padding-left: 8px; }}
 .crm-done {{ border-left: 4px solid {COLOURS["kept"]}; padding-left: 8px; }}
+.widget-html:has(.crm-board), .widget-html-content:has(.crm-board) {{ min-width: 0; max-width: 100%; }}
 .widget-label, .widget-select select, .widget-dropdown select {{ color: var(--jp-ui-font-color1, #222); }}
 </style>"""
+# JupyterLab takes arrows and letters pressed in a list for its own: Down would go to the next cell, D twice delete this one.
+KEYS: Final = """document.addEventListener("focusin", event => {
+  const control = event.target;
+  if (control.closest(".jupyter-widgets")) control.setAttribute("data-lm-suppress-shortcuts", "true");
+});"""
 
 
 def summary(sums: Mapping[str, int], tiers: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ The templates are never opened for work. The server listens on loopback only, as
 terminals, whose commands would meet the scratch folder instead of the runs.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ _DEFAULTS: Final = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
 }
+_WORKSPACE: Final = "crmbook"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def open(customer: str | None, *, port: int, opens_browser: bool, reveals: bool)
     }  # fmt: skip
     arguments = [
         f"--ServerApp.root_dir={ready.folder}",
-        f"--LabApp.default_url=/lab/tree/{ready.first}",
+        f"--LabApp.default_url=/lab/workspaces/{_WORKSPACE}",
+        f"--LabApp.workspaces_dir={_workspaces(ready)}",
         f"--port={port}",
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.terminals_enabled=False",
@@ -92,6 +95,30 @@ def _settings(root: Path) -> Path:
     folder = root / ".settings"
     (folder / "labconfig").mkdir(mode=0o700, parents=True)
     runs.write_json(folder / "labconfig" / "default_setting_overrides.json", _DEFAULTS)
+    return folder
+
+
+def _workspaces(ready: Prepared) -> Path:
+    """
+    A place for the windows as they are left, of this customer alone, with the one that opens: only the first notebook.
+
+    The notebook has the whole window, also a narrow one; Ctrl+B shows the files. An address with the notebook's path in
+    it would show them at once.
+    """
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    widget = f"notebook:{ready.first}"
+    layout = {
+        "main": {"dock": {"type": "tab-area", "currentIndex": 0, "widgets": [widget]}, "current": widget},
+        "down": {"size": 0, "collapsed": True, "widgets": []},
+        "left": {"collapsed": True, "visible": True, "current": None, "widgets": ["filebrowser"]},
+        "right": {"collapsed": True, "visible": True, "widgets": []},
+    }
+    opened = {"data": {"path": ready.first, "factory": "Notebook"}}
+    content = {"data": {"layout-restorer:data": layout, widget: opened}, "metadata": {"id": _WORKSPACE}}
+    folder = ready.root / ".workspaces"
+    folder.mkdir(mode=0o700)
+    WorkspacesManager(str(folder)).save(_WORKSPACE, json.dumps(content))
     return folder
 
 
