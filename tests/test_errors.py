@@ -150,3 +150,9 @@ def test_a_spent_quota_says_when_it_frees():
     assert texts == [
         f"GET /x: quota spent; free again in {wait}; run again then to resume" for wait in ("2 s", "10 min")
     ]
+
+
+def test_an_empty_sentence_of_the_vendor_leaves_no_loose_end() -> None:
+    """A line says something after each of its semicolons."""
+    error = errors.Rejected("GET", "/users/:id/emails/", messages=["count: too many", " ", ""])
+    assert str(error) == "GET /users/:id/emails/: refused; count: too many"

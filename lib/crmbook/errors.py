@@ -207,7 +207,8 @@ class Rejected(ApiError):  # noqa: N818  an answer the caller may well expect
 
     def __init__(self, method: str, route: str, *, messages: Sequence[str] = (), **fields: Any) -> None:
         self.messages = list(messages)
-        fields.setdefault("detail", "; ".join(masked(m) for m in self.messages[:_MOST_SHOWN]))
+        shown = (masked(message).strip() for message in self.messages[:_MOST_SHOWN])
+        fields.setdefault("detail", "; ".join(filter(None, shown)))
         super().__init__(method, route, **fields)
 
 
