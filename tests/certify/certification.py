@@ -16,9 +16,9 @@ from certify.kinds import Kind
 # A kind that takes a group of records chooses before those that take one.
 KINDS = (*fields.KINDS, *records.KINDS, *relations.KINDS, *history.KINDS)
 NONE = (*fields.NONE, *records.NONE, *history.NONE)
-# What 06 counts by field and not by record, under the name the map has for it.
+# What 06 counts by field and not by record, under the name the map has for it; a full name is one value of the source.
 COUNTED = ("value lost", "value rewritten")
-_IN_THE_MAP = {"currency_id": "currency"}
+_IN_THE_MAP = {"currency_id": "currency", "first_name": "last_name"}
 
 
 @dataclass(frozen=True)
