@@ -100,7 +100,7 @@ def _settings(root: Path) -> Path:
 
 def _workspaces(ready: Prepared) -> Path:
     """
-    A place for the windows as they are left, of this customer alone, with the one that opens: only the first notebook.
+    A place for the windows of this lab, for as long as it runs, with the one that opens: only the first notebook.
 
     The notebook has the whole window, also a narrow one; Ctrl+B shows the files. An address with the notebook's path in
     it would show them at once.

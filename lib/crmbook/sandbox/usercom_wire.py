@@ -100,7 +100,7 @@ class Route:
 
 
 def twins(root: str, entries: Sequence[tuple[str, str, Handler]]) -> list[Route]:
-    """Each entry under /root/:id/ and under /root-by-id/:custom_id/; the handler gets the row."""
+    """Each entry under `<root>/:id/` and under `<root>-by-id/:custom_id/`; the handler gets the row."""
 
     def by_id(handler: Handler) -> Handler:
         return lambda call, row_id: handler(call, call.row(root, row_id))
