@@ -64,6 +64,7 @@ def write_tables(account: dict[str, pl.DataFrame], run: runs.Run) -> None:
     others = [t for t in map(tables.of, tables.names()) if t.phase == run.phase and t.name not in made]
     run.save_all(**{table.name: table.empty() for table in others}, **made)
     steps.discover(run)
+    steps.keep_rules(run)
     steps.scope(run)
     run.close()
 

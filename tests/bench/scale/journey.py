@@ -61,10 +61,11 @@ workflows_disabled = true
 
 @dataclass(frozen=True)
 class Measured:
-    """One phase: seconds in all, in the gate's check, and per cell; its peak memory."""
+    """One phase: seconds and processor seconds in all, seconds in the gate's check and per cell; its peak memory."""
 
     phase: str
     seconds: float
+    cpu_s: float
     gate_s: float
     peak_bytes: int
     cells: dict[str, float]
@@ -114,7 +115,12 @@ class Admin:
 
 
 def measured(phase: str) -> Measured:
-    """The phase's notebook played in a process of its own; 03 a second time after the admin's work, 05 up to its plan."""
+    """
+    The phase's notebook played in a process of its own; 03 a second time after the admin's work, 05 up to its plan, and
+    before 06 what a load would have left.
+    """
+    if phase == "06_reconciliation":
+        _process(["-m", "bench.scale.faithful"])
     found = _played(phase)
     record = runs.Record(runs.root() / CUSTOMER / RUN)
     if phase == "02_mapping":
@@ -132,7 +138,8 @@ def _played(phase: str) -> Measured:
 
 def _process(arguments: list[str]) -> str:
     tests = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(tests)}
+    found_in = os.pathsep.join(map(str, (tests, tests.parent / "lib")))
+    environment = {**os.environ, "PYTHONPATH": found_in}
     done = subprocess.run(
         [sys.executable, *arguments],
         env=environment,
