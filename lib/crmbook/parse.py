@@ -31,7 +31,9 @@ _BLANK = "\t\n\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
 _BLANKS = r"[\s\x{200b}\x{feff}]"
 # What `trimmed` would change; what a name is composed of (below U+0300 every character is); what it leaves.
 _UNTIDY = rf"^$|^{_BLANKS}|{_BLANKS}$|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
-_DECOMPOSED = rf"{_UNTIDY}|[\x{{300}}-\x{{10ffff}}]"
+# Cyrillic, Vietnamese, Japanese, Chinese and Korean letters that are composed and stay as they are.
+_COMPOSED = r"\x{400}-\x{482}\x{48a}-\x{52f}\x{1e00}-\x{1e99}\x{1e9c}-\x{1eff}\x{3041}-\x{3096}\x{30a1}-\x{30fa}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}"
+_DECOMPOSED = rf"{_UNTIDY}|[^\x{{0}}-\x{{2ff}}{_COMPOSED}]"
 _FILLED = r"[^\s\x{200b}\x{feff}\x00-\x1f\x7f-\x9f]"
 # Columns whose name begins so hold trimmed text: Polars repeats a nested expression wherever it stands.
 TRIMMED: Final = "\x1etrimmed:"
@@ -41,6 +43,8 @@ _DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
 _CLOCK = r"[Tt ]([0-2][0-9]:[0-5][0-9])(?::([0-5][0-9])([.,][0-9]{1,9})?)?"
 _OFFSET = r" ?(?:[Zz]|([+-][0-9]{2})(?::?([0-9]{2}))?)?"
 _INSTANT = f"{_DATE}{_CLOCK}{_OFFSET}$"
+# As the vendor writes most of them: Polars reads these at once.
+_PLAIN_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z$"
 _ESCAPE = (
     r"""\\(?:["\\/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"""
     r"""|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))"""
@@ -54,13 +58,19 @@ _BRACED_LIST = rf"^\{{(?:{_BRACED_ITEM}(?:,{_BRACED_ITEM})*)?\}}$"
 
 def trimmed(raw: pl.Expr) -> pl.Expr:
     """Text without control characters (tabs and line breaks stay) and without blanks around; empty is null."""
-    if raw.meta.is_column() and raw.meta.output_name().startswith(TRIMMED):
+    if _is_trimmed(raw):
         return raw
     return raw.str.replace_all(_CONTROL, "").str.strip_chars(_BLANK).replace("", None)
 
 
+def _is_trimmed(raw: pl.Expr) -> bool:
+    return raw.meta.is_column() and raw.meta.output_name().startswith(TRIMMED)
+
+
 def is_filled(raw: pl.Expr) -> pl.Expr:
     """Whether the text holds more than blanks and control characters; false where there is none."""
+    if _is_trimmed(raw):
+        return raw.is_not_null()
     return raw.str.contains(_FILLED).fill_null(value=False)
 
 
@@ -71,8 +81,14 @@ def tidied(raw: pl.Expr) -> pl.Expr:
 
 def filled(column: pl.Expr) -> pl.Expr:
     """The elements of a list of text that hold something, trimmed, each once, in order; null stays null."""
-    # Nulls are dropped outside: an expression in `eval` that drops rows runs list by list.
-    return column.list.eval(trimmed(pl.element())).list.drop_nulls().list.unique(maintain_order=True)
+
+    def worked(lists: pl.Expr) -> pl.Expr:
+        # Nulls are dropped outside: an expression in `eval` that drops rows runs list by list.
+        return lists.list.eval(trimmed(pl.element())).list.drop_nulls().list.unique(maintain_order=True)
+
+    is_untidy = pl.element().is_null() | pl.element().str.contains(_UNTIDY)
+    repeats = column.list.n_unique() < column.list.len()
+    return seldom.lists(column, column.list.eval(is_untidy).list.any() | repeats, worked)
 
 
 def number(raw: pl.Expr) -> pl.Expr:
@@ -128,7 +144,18 @@ def instant(raw: pl.Expr) -> pl.Expr:
 
     Without an offset the text is UTC (vendor docs).
     """
-    part = trimmed(raw).str.extract_groups(_INSTANT).struct
+    return seldom.otherwise(
+        trimmed(raw), _PLAIN_INSTANT, _plain_instant, _any_instant, pl.Datetime("us", "UTC")
+    )
+
+
+def _plain_instant(text: pl.Expr) -> pl.Expr:
+    told = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", strict=False, time_unit="us")
+    return told.dt.replace_time_zone("UTC")
+
+
+def _any_instant(text: pl.Expr) -> pl.Expr:
+    part = text.str.extract_groups(_INSTANT).struct
     whole = pl.concat_str(
         part.field("1"),
         pl.lit("T"),
@@ -156,9 +183,17 @@ def is_day(raw: pl.Expr) -> pl.Expr:
 
 def is_midnight(raw: pl.Expr) -> pl.Expr:
     """True where the text states no time of day, or 00:00."""
-    part = trimmed(raw).str.extract_groups(_INSTANT).struct
+    return seldom.otherwise(trimmed(raw), f"{_DATE}$", _is_there, _is_stated_midnight, pl.Boolean())
+
+
+def _is_there(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.is_not_null()).then(True)
+
+
+def _is_stated_midnight(text: pl.Expr) -> pl.Expr:
+    part = text.str.extract_groups(_INSTANT).struct
     seconds = part.field("3").fill_null("00") + part.field("4").fill_null("")
-    return is_day(raw) | ((part.field("2") == "00:00") & ~seconds.str.contains("[1-9]"))
+    return (part.field("2") == "00:00") & ~seconds.str.contains("[1-9]")
 
 
 def is_in_microseconds(raw: pl.Expr) -> pl.Expr:
@@ -208,10 +243,13 @@ def is_json(raw: pl.Expr) -> pl.Expr:
 
 def email(raw: pl.Expr) -> pl.Expr:
     """An address with its domain in lower case; the part before the @ stays as it is."""
-    text = trimmed(raw)
-    shouted = pl.when(text.str.contains("@.*[A-Z]")).then(text)
-    lowered = shouted.str.extract("^(.*@)") + shouted.str.extract("@([^@]*)$").str.to_lowercase()
-    return pl.coalesce(lowered, text)
+    return seldom.changed(trimmed(raw), "@.*[A-Z]", _lowered)
+
+
+def _lowered(text: pl.Expr) -> pl.Expr:
+    domain = text.str.split("@").list.last()
+    lowered = text.str.strip_suffix(domain) + domain.str.to_lowercase()
+    return pl.when(text.str.contains("@", literal=True)).then(lowered).otherwise(text)
 
 
 def is_email(raw: pl.Expr) -> pl.Expr:

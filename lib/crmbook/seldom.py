@@ -30,6 +30,47 @@ def changed(raw: pl.Expr, pattern: str, column: Callable[[pl.Expr], pl.Expr]) ->
     return raw.map_batches(of, return_dtype=pl.String, is_elementwise=True)
 
 
+def otherwise(
+    raw: pl.Expr,
+    pattern: str,
+    usual: Callable[[pl.Expr], pl.Expr],
+    other: Callable[[pl.Expr], pl.Expr],
+    dtype: pl.DataType,
+) -> pl.Expr:
+    """The *dtype* that *usual* makes of text *pattern* finds something in, and *other* of the rest; null of null."""
+
+    def of(values: pl.Series) -> pl.Series:
+        frame = values.to_frame("v")
+        is_usual = pl.col("v").str.contains(pattern)
+        made = frame.select(usual(pl.when(is_usual).then("v"))).to_series()
+        where = frame.select(~is_usual).to_series().fill_null(value=False).arg_true()
+        if not len(where):
+            return made
+        rest = values.gather(where).to_frame("v").select(other(pl.col("v"))).to_series()
+        return made.scatter(where, rest)
+
+    return raw.map_batches(of, return_dtype=dtype, is_elementwise=True)
+
+
+def lists(column: pl.Expr, test: pl.Expr, work: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """A list column as *work* makes it, worked out only for the rows in which *test* (of the same column) holds."""
+
+    def of(parts: Sequence[pl.Series]) -> pl.Series:
+        values, is_asked = parts[0], parts[1].fill_null(value=False)
+        if not is_asked.any():
+            return values
+        # Polars has no scatter for lists: the worked ones stand behind the others, and an index puts them in place.
+        where = is_asked.arg_true()
+        made = values.gather(where).to_frame("v").select(work(pl.col("v"))).to_series()
+        place = pl.int_range(len(values), dtype=pl.UInt32, eager=True)
+        place = place.scatter(
+            where, pl.int_range(len(values), len(values) + len(where), dtype=pl.UInt32, eager=True)
+        )
+        return pl.concat([values, made]).gather(place)
+
+    return pl.map_batches([column, test], of, return_dtype=pl.List(pl.String), is_elementwise=True)
+
+
 def rarely(raw: pl.Expr, test: pl.Expr, column: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
     """The truth *column* tells of the text in *raw* where *test* holds, worked out for those rows alone; true elsewhere."""
 

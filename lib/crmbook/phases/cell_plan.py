@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from crmbook import clean, parse
+from crmbook import clean, parse, seldom
 
 FLAG: Final = "\x1f"
 _TEXT_COMPARED: Final = (pl.String, pl.Boolean, pl.Date)
@@ -78,7 +78,13 @@ class CellPlan:
 
 def _is_shifted(raw: pl.Expr, day: pl.Expr, time_zone: str) -> pl.Expr:
     """The day as written is not the customer's day at that instant."""
-    return (parse.instant(raw).dt.convert_time_zone(time_zone).dt.date() != day).fill_null(value=False)
+
+    def of(text: pl.Expr) -> pl.Expr:
+        there = parse.instant(text).dt.convert_time_zone(time_zone).dt.date()
+        return there != parse.date(text)
+
+    has_time = day.is_not_null() & ~parse.is_day(raw)
+    return ~seldom.rarely(raw, has_time, lambda text: ~of(text).fill_null(value=False))
 
 
 def flag(kind: str, name: str, detail: str) -> str:

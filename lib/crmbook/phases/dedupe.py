@@ -63,18 +63,19 @@ def merges(
     *rank* are sort keys, best record first; they must tell any two rows apart.
     """
     return (
-        _repeated(rows, key)
+        _repeated(rows.lazy(), key)
         .sort(rank, maintain_order=True)
         .with_columns(survivor_id=pl.col("source_id").first().over(key))
         .filter(pl.col("survivor_id") != pl.col("source_id"))
         .select(entity=pl.lit(entity), source_id="source_id", survivor_id="survivor_id", rule=pl.lit(rule))
+        .collect()
     )
 
 
-def _repeated(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    keyed = rows.filter(pl.all_horizontal(pl.col(k).is_not_null() for k in key))
-    repeated = keyed.lazy().group_by(key).len().filter(pl.col("len") > 1).drop("len").collect()
-    return keyed.join(repeated, on=key, how="semi", maintain_order="left")
+def _repeated(rows: pl.LazyFrame, key: Sequence[str]) -> pl.LazyFrame:
+    is_keyed = pl.all_horizontal(pl.col(k).is_not_null() for k in key)
+    is_repeated = pl.struct(key).is_duplicated() if len(key) > 1 else pl.col(key[0]).is_duplicated()
+    return rows.filter(is_keyed).filter(is_repeated)
 
 
 def fold(
@@ -107,8 +108,20 @@ def fold(
     scalars = [c for c in shared if c not in lists]
     gone = [(pl.col(c) != pl.col(f"{c}_kept")).fill_null(False).alias(c) for c in scalars]
     lost = _compared(members.filter(pl.col("source_id") != pl.col("survivor_id")), folded, gone)
-    rest = rows.join(pairs, on="source_id", how="anti", maintain_order="left")
-    return pl.concat([rest, folded.select(rows.columns)]), taken, lost
+    return _placed(rows, into, folded.select(rows.columns)), taken, lost
+
+
+def _placed(rows: pl.DataFrame, into: pl.DataFrame, folded: pl.DataFrame) -> pl.DataFrame:
+    """*rows* in their order, without those merged *into* another, each of *folded* in the place of its survivor."""
+    place = folded.select("source_id", _at=pl.int_range(pl.len(), dtype=pl.UInt32) + rows.height)
+    at = (
+        rows.select("source_id")
+        .with_row_index("_own")
+        .filter(~pl.col("source_id").is_in(into["source_id"].implode()))
+        .join(place, on="source_id", how="left", maintain_order="left")
+        .select(pl.coalesce("_at", "_own"))
+    )
+    return pl.concat([rows, folded])[at.to_series()]
 
 
 def _any(column: str) -> pl.Expr:

@@ -40,8 +40,8 @@ def reasons(exclusions: pl.DataFrame) -> pl.DataFrame:
 def left_out(contacts: pl.DataFrame, exclusions: pl.DataFrame, *, otherwise: pl.Expr) -> pl.DataFrame:
     """`source_id`, `reason` of the contacts left out: by decision, else for the reason *otherwise* gives (null: none)."""
     named = exclusions.select("source_id", _named=pl.format(f"{BY_DECISION}: {{}}", "reason"))
-    judged = contacts.join(named, on="source_id", how="left", maintain_order="left")
-    return judged.select("source_id", reason=pl.coalesce("_named", otherwise)).drop_nulls("reason")
+    judged = contacts.lazy().join(named.lazy(), on="source_id", how="left", maintain_order="left")
+    return judged.select("source_id", reason=pl.coalesce("_named", otherwise)).drop_nulls("reason").collect()
 
 
 def obeyed(

@@ -81,18 +81,22 @@ def repointed(rows: pl.DataFrame, column: str, fate: pl.DataFrame) -> pl.DataFra
     if not isinstance(rows.schema[column], pl.List):
         joined = rows.lazy().join(kept, left_on=column, right_on="_id", how="left", maintain_order="left")
         return joined.with_columns(pl.col("kept_id").alias(column)).drop("kept_id").collect()
+    # Most lists hold nobody who was merged or left out: those stay as they are.
+    stays = fate.filter(pl.col("kept_id") == pl.col("source_id"))["source_id"]
+    ids = rows.select("source_id", _id=pl.col(column)).explode("_id")
+    moved = ids.filter(pl.col("_id").is_not_null() & ~pl.col("_id").is_in(stays.implode()))
+    if moved.is_empty():
+        return rows.with_columns(pl.col(column).fill_null([]))
     lists = (
-        rows.lazy()
-        .select("source_id", _id=pl.col(column))
-        .explode("_id")
-        .join(kept, on="_id", maintain_order="left")
-        .filter(pl.col("kept_id").is_not_null())
-        .unique(["source_id", "kept_id"], keep="first", maintain_order=True)
+        ids.lazy()
+        .filter(pl.col("source_id").is_in(moved["source_id"].unique().implode()))
+        .join(kept, on="_id", how="left", maintain_order="left")
         .group_by("source_id", maintain_order=True)
-        .agg(pl.col("kept_id").alias(column))
+        .agg(_made=pl.col("kept_id").drop_nulls().unique(maintain_order=True))
     )
-    joined = rows.lazy().drop(column).join(lists, on="source_id", how="left", maintain_order="left")
-    return joined.with_columns(pl.col(column).fill_null([])).collect()
+    joined = rows.lazy().join(lists, on="source_id", how="left", maintain_order="left")
+    made = pl.coalesce("_made", pl.col(column)).fill_null([]).alias(column)
+    return joined.with_columns(made).drop("_made").collect()
 
 
 def relations(contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,6 @@ PLACEHOLDER_DOMAIN: Final = "placeholder.invalid"
 PLACEHOLDER_TAG: Final = "no-email"
 _OWN: Final = ("source_id", "external_id", "cf_usercom_original_id", "email")
 _HELPERS: Final = ("_name", "_seen", "_filled", "_email", "_stands", "_is_tidied")
-_LAST_WORD: Final = "^(?:(.*) )?([^ ]+)$"
 _FITTING_WORDS: Final = "^(?:(.{1,255}) )?(.{1,255})$"
 
 
@@ -43,7 +42,7 @@ def contacts(
     *engagement* (`contact_id`, `is_engaged`).
     """
     excluded = exclusions.left_out(source, decided.exclusions, otherwise=exclusion())
-    included = source.join(excluded, on="source_id", how="anti", maintain_order="left")
+    included = source.filter(~pl.col("source_id").is_in(excluded["source_id"].implode()))
     shaped = cells(included, entity=ENTITY, decided=decided, table=tables.CONTACTS)
     rows = _contact_structure(shaped.rows, included, decided, accounts)
     rows, rejects = addressed(rows, shaped.rejects, decided.policy.contact_without_email)
@@ -194,8 +193,15 @@ def named(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, Told]:
     the @ of `email`.
     """
     room = clean.STANDARD_LENGTH
-    words = rows.select(name, "email", _whole=tidy(pl.col(name))).with_columns(
-        **_parts(pl.col("_whole"), _LAST_WORD)
+    words = (
+        rows.select(name, "email", _whole=tidy(pl.col(name)))
+        .with_columns(_last=pl.col("_whole").str.split(" ").list.last())
+        .with_columns(
+            _first=pl.col("_whole")
+            .str.strip_suffix(pl.col("_last"))
+            .str.strip_chars_end(" ")
+            .replace("", None)
+        )
     )
     is_long = words.select(pl.max_horizontal(pl.col("_first", "_last").str.len_chars()) > room).to_series()
     if is_long.any():

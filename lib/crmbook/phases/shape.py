@@ -5,6 +5,7 @@ reason, and counts of what cleaning changed or lost. Every source row comes out;
 business. Nothing here keeps a value beside the cell it belongs to.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -184,9 +185,11 @@ def rejected(entity: str, parts: Iterable[pl.DataFrame], *, is_blocking: bool) -
 
 def tally(table: tables.Table, entity: str, counts: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
     """Rows of `changes` or `loss` from (field, rule or kind, records); the same pair adds up, none for 0."""
-    rows = [(entity, *count) for count in counts if count[2]]
-    frame = pl.DataFrame(rows, schema=table.columns, orient="row")
-    return tables.conform(frame.group_by(table.key).agg(pl.col("records").sum()), table)
+    added: Counter[tuple[str, str]] = Counter()
+    for name, detail, records in counts:
+        added[name, detail] += records
+    rows = [(entity, *what, records) for what, records in sorted(added.items()) if records]
+    return tables.conform(pl.DataFrame(rows, schema=table.columns, orient="row"), table)
 
 
 def merged(table: tables.Table, *parts: pl.DataFrame) -> pl.DataFrame:
