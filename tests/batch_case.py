@@ -72,8 +72,8 @@ class Batch:
             time.sleep(0.05)
         raise TimeoutError(f"{key} never came to {at}")
 
-    def ended(self) -> Finished:
-        out, err = self.process.communicate(timeout=PATIENCE_S)
+    def ended(self, patience_s: float | None = PATIENCE_S) -> Finished:
+        out, err = self.process.communicate(timeout=patience_s)
         return Finished(self.process.returncode, out, err)
 
 

@@ -74,7 +74,7 @@ def batch(runs: Path, keys: list[str], env: dict[str, str], *, dask: bool, kill:
             if kill:
                 pid = started.pid(kill)
                 os.kill(case.parent(pid) if dask else pid, signal.SIGKILL)
-            return started.ended()
+            return started.ended(patience_s=None)
 
 
 def shown(title: str, finished: Finished) -> None:
@@ -90,9 +90,8 @@ def shown(title: str, finished: Finished) -> None:
 def wall_s(count: int, rows: list[dict[str, str]], jobs: int) -> float:
     with fresh(count, rows) as (runs, customers):
         before = time.perf_counter()
-        finished = case.run(
-            list(customers), runs, case.tokens(customers), "--jobs", str(jobs), *APPROVED, "--json"
-        )
+        options = ("--jobs", str(jobs), *APPROVED, "--json")
+        finished = case.Batch(list(customers), runs, case.tokens(customers), *options).ended(patience_s=None)
         assert finished.code == 0, finished.out + finished.err
         return time.perf_counter() - before
 
