@@ -13,7 +13,7 @@ from crmbook.apply_writes import resolved
 from crmbook.phases import delta_plan, delta_written, images
 from crmbook.phases.delta_plan import Now, Reduced
 from crmbook.phases.delta_written import Result, Written
-from crmbook.phases.operations import numbered, op, primary
+from crmbook.phases.operations import few, numbered, op, primary
 from crmbook.phases.payloads import reference
 
 THEN = {"last_name": "Lis", "job_title": "Clerk", "custom_field": {"cf_plan": "pro"}, "tags": ["a", "b"]}
@@ -22,7 +22,7 @@ LIFECYCLE = {"lifecycle_stage_id": 3, "contact_status_id": 7}
 
 
 def whole(*ops: dict[str, Any]) -> pl.DataFrame:
-    return numbered(list(ops))
+    return numbered([few(ops)])
 
 
 def contact(body: Mapping[str, Any], *, source_id: str = "1", target_id: int | None = 71) -> dict[str, Any]:

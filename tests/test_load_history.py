@@ -14,7 +14,6 @@ from crmbook.errors import UpstreamError
 from crmbook.phases import documents, forecast, load, load_history
 from crmbook.phases.history_existing import recognized
 from crmbook.phases.history_tables import History
-from crmbook.phases.load_history import natural
 from crmbook.phases.scoping import Limit
 from test_load import ADMIN_ID, OLA_ID, tenant
 
@@ -132,7 +131,7 @@ def test_membership_coverage_tells_a_gap_from_a_repeat() -> None:
 )  # fmt: skip
 def test_ids_sort_as_a_person_counts(ids: list[str], expected: list[str]) -> None:
     """Part 11 comes after part 2."""
-    assert sorted(ids, key=natural) == expected
+    assert load_history.in_order(pl.DataFrame({"source_id": ids}))["source_id"].to_list() == expected
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from crmbook import (
     workspace_read,
 )
 from crmbook import cutover as cutting_over
+from crmbook.digests import sha256_of_csv
 from crmbook.errors import Waiting
 from crmbook.ledger import Ledger
 from crmbook.phases import (
@@ -206,9 +207,7 @@ def _extracted(run: Run) -> dict[str, int]:
 
 def offer_reconciliation(run: Run) -> None:
     """The reconciliation put up for sign-off under the hash of its result."""
-    import hashlib
-
-    digest = hashlib.sha256("".join(run.read(name).write_csv() for name in _SIGNED).encode()).hexdigest()
+    digest = sha256_of_csv(run.read(name) for name in _SIGNED)
     balances = run.frames("class_balance", "history_class_balance")
     differing = run.read("differences").height + run.read("history_differences").height
     loaded = sum(int(balance["loaded"].sum()) for balance in balances)

@@ -7,21 +7,21 @@ hang on those. Everything here is pure; `apply` writes.
 Invariant: each normalized record has exactly one write that creates it or updates the record it matches.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import load_history, payloads, resolving
+from crmbook.digests import sha256_of_csv
+from crmbook.phases import json_text, load_history, payloads, resolving
 from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
 from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
-from crmbook.phases.operations import PRIMARY, Op, numbered, op, primary
-from crmbook.phases.payloads import reference
+from crmbook.phases.operations import NOTHING, PRIMARY, changes, named, numbered, primaries
 from crmbook.phases.resolving import Owners
 
+_SIGNED: Final = ("op_id", "seq", "entity", "action", "source_id", "target_id", "payload_sha256", "after")
 CLOSED: Final = ("Closed Won", "Closed Lost")
 
 _ACCOUNT_COLUMNS: Final = (
@@ -91,16 +91,16 @@ def plan(
     types = tables.TARGET_ACTIVITY_TYPES.empty() if target_activity_types is None else target_activity_types
     loaded = {"company": sales_accounts, **people, "deal": deals}
     history = history.on_leads(leads)
-    ops = [
-        *_account_ops(sales_accounts, shapes["sales_accounts"], users, found["company"]),
-        *_contact_ops(people["contact"], shapes["contacts"], users, found["contact"], statuses),
-        *(_lead_ops(leads, shapes["leads"], users, found[LEAD]) if LEAD in people else ()),
-        *_deal_ops(placed, shapes["deals"], users, found["deal"]),
-        *_close_ops(placed),
-        *_lifecycle_ops(contacts, deals, statuses),
-        *load_history.ops(history, loaded=loaded, owners=users, types=types, existing=existing),
-    ]
-    return numbered(ops)
+    hanging = load_history.parts(history, loaded=loaded, owners=users, types=types, existing=existing)
+    return numbered([
+        _accounts(sales_accounts, shapes["sales_accounts"], users, found["company"]),
+        _contacts(people["contact"], shapes["contacts"], users, found["contact"], statuses),
+        *([_leads(leads, shapes["leads"], users, found[LEAD])] if LEAD in people else []),
+        _deals(placed, shapes["deals"], users, found["deal"]),
+        _closings(placed),
+        _lifecycles(contacts, deals, statuses),
+        *hanging,
+    ])  # fmt: skip
 
 
 def coverage(
@@ -137,17 +137,8 @@ def coverage(
 
 def plan_hash(planned: pl.DataFrame) -> str:
     """What a person approves: it changes with any write, its order, its content or the record it goes to."""
-    signed = planned.sort("seq").select(
-        "op_id",
-        "seq",
-        "entity",
-        "action",
-        "source_id",
-        "target_id",
-        "payload_sha256",
-        pl.col("after").list.join("|"),
-    )
-    return hashlib.sha256(signed.write_csv().encode()).hexdigest()
+    signed = planned.select(_SIGNED).sort("seq").with_columns(pl.col("after").list.join("|"))
+    return sha256_of_csv([signed])
 
 
 def summary(planned: pl.DataFrame) -> pl.DataFrame:
@@ -173,77 +164,90 @@ def headline(planned: pl.DataFrame) -> str:
     return f"{planned.height} writes: {', '.join(parts)}" if parts else "0 writes"
 
 
-def _account_ops(
+def _accounts(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> Iterator[Op]:
-    for row in frame.sort("source_id").iter_rows(named=True):
-        yield primary(
-            "company", row["source_id"], found, shape.body(row, owner_id=owners[row["owner_agent_id"]])
-        )
+) -> pl.DataFrame:
+    rows = frame.sort("source_id")
+    return primaries("company", rows, found, shape.texts(rows, owner_id=owners.json()))
 
 
-def _contact_ops(
+def _contacts(
     frame: pl.DataFrame,
     shape: payloads.Shape,
     owners: Owners,
     found: Mapping[str, int],
     statuses: Mapping[str, dict[str, int]],
-) -> Iterator[Op]:
-    for row in frame.sort("source_id").iter_rows(named=True):
-        accounts = [
-            {"id": reference("company", account), "is_primary": place == 0}
-            for place, account in enumerate(row["account_ids"] or [])
-        ]
-        extra = {
-            "owner_id": owners[row["owner_agent_id"]],
-            "sales_accounts": accounts,
-            **statuses[row["lifecycle"]],
-        }
-        needs = [f"company:{account}" for account in row["account_ids"] or []]
-        yield primary("contact", row["source_id"], found, shape.body(row, **extra), needs=needs)
+) -> pl.DataFrame:
+    rows, lifecycle = frame.sort("source_id"), pl.col("lifecycle")
+    known = {kind: ids for kind, ids in statuses.items() if kind is not None}
+    ids = {
+        key: lifecycle.replace_strict(
+            list(known), [str(ids[key]) for ids in known.values()], return_dtype=pl.String
+        )
+        for key in ("lifecycle_stage_id", "contact_status_id")
+        if known
+    }
+    # The first of its accounts is the primary one.
+    account = _reference("company", pl.element())
+    each = pl.lit('{"id":') + account + pl.lit(',"is_primary":false}')
+    linked = json_text.list_of(pl.col("account_ids").list.eval(each)).str.replace(
+        '"is_primary":false', '"is_primary":true', literal=True
+    )
+    made = shape.texts(rows, owner_id=owners.json(), sales_accounts=linked, **ids)
+    return primaries("contact", rows, found, made, named("company", pl.col("account_ids")))
 
 
-def _lead_ops(
+def _leads(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> Iterator[Op]:
+) -> pl.DataFrame:
     """A lead is not linked to its account: it names it, and a conversion finds the account by that name."""
-    for row in frame.sort("source_id").iter_rows(named=True):
-        company = {"name": row["company_name"]} if row["company_name"] else None
-        body = shape.body(row, owner_id=owners[row["owner_agent_id"]], company=company)
-        yield primary(LEAD, row["source_id"], found, body)
+    rows = frame.sort("source_id")
+    company = json_text.object_of({"name": json_text.of(pl.col("company_name"), pl.String())})
+    return primaries(LEAD, rows, found, shape.texts(rows, owner_id=owners.json(), company=company))
 
 
-def _deal_ops(
+def _deals(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> Iterator[Op]:
-    for row in frame.sort("source_id").iter_rows(named=True):
-        extra = {
-            "owner_id": owners[row["owner_agent_id"]],
-            "deal_pipeline_id": row["target_pipeline_id"],
-            "deal_stage_id": row["target_stage_id"],
-            "currency_id": row["currency_id"],
-            "sales_account_id": reference("company", row["account_id"]) if row["account_id"] else None,
-            "contacts_added_list": [reference("contact", contact) for contact in row["contact_ids"] or []],
-        }
-        needs = [f"contact:{contact}" for contact in row["contact_ids"] or []]
-        needs += [f"company:{row['account_id']}"] if row["account_id"] else []
-        yield primary("deal", row["source_id"], found, shape.body(row, **extra), needs=needs)
+) -> pl.DataFrame:
+    rows, account = frame.sort("source_id"), pl.col("account_id")
+    account = pl.when(account != "").then(account)
+    made = shape.texts(
+        rows,
+        owner_id=owners.json(),
+        deal_pipeline_id=pl.col("target_pipeline_id").cast(pl.String),
+        deal_stage_id=pl.col("target_stage_id").cast(pl.String),
+        currency_id=pl.col("currency_id").cast(pl.String),
+        sales_account_id=_reference("company", account),
+        contacts_added_list=json_text.list_of(
+            pl.col("contact_ids").list.eval(_reference("contact", pl.element()))
+        ),
+    )
+    one = pl.when(account.is_null()).then(NOTHING).otherwise(pl.concat_list(account))
+    needs = pl.concat_list(named("contact", pl.col("contact_ids")), named("company", one))
+    return primaries("deal", rows, found, made, needs)
 
 
-def _close_ops(placed: pl.DataFrame) -> Iterator[Op]:
+def _closings(placed: pl.DataFrame) -> pl.DataFrame:
     closed = placed.filter(pl.col("closed_date").is_not_null() & pl.col("target_forecast").is_in(CLOSED))
-    for source_id, closed_date in closed.sort("source_id").select("source_id", "closed_date").iter_rows():
-        yield op("deal", "close", source_id, {"closed_date": closed_date.isoformat()})
+    rows = closed.sort("source_id")
+    day = json_text.of(pl.col("closed_date"), pl.Date())
+    return changes("deal", "close", rows, payloads.bodies(rows, {"closed_date": day}))
 
 
-def _lifecycle_ops(
+def _lifecycles(
     contacts: pl.DataFrame, deals: pl.DataFrame, statuses: Mapping[str, dict[str, int]]
-) -> Iterator[Op]:
+) -> pl.DataFrame:
     with_deal = (
         deals.select(pl.col("contact_ids").explode(empty_as_null=True)).to_series().drop_nulls().unique()
     )
     moved = contacts.filter(
         pl.col("source_id").is_in(with_deal.implode()) & pl.col("lifecycle").is_not_null()
     ).sort("source_id")
-    for source_id, lifecycle in moved.select("source_id", "lifecycle").iter_rows():
-        yield op("contact", "lifecycle", source_id, dict(statuses[lifecycle]))
+    told = {kind: payloads.canonical(ids) for kind, ids in statuses.items()}
+    made = moved["lifecycle"].replace_strict(list(told), list(told.values()), return_dtype=pl.String)
+    return changes("contact", "lifecycle", moved, made)
+
+
+def _reference(entity: str, source_id: pl.Expr) -> pl.Expr:
+    """`payloads.reference` as JSON."""
+    return pl.lit('{"$id":') + json_text.text(pl.lit(f"{entity}:") + source_id) + pl.lit("}")

@@ -5,37 +5,36 @@ those of the records they hang on.
 Invariant: each row has exactly one write, and each member of a list stands in exactly one call.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook.errors import UpstreamError
-from crmbook.phases import history_existing
+from crmbook.phases import history_existing, json_text, payloads
 from crmbook.phases.edition import LEAD
 from crmbook.phases.history_tables import MODULES, History
-from crmbook.phases.operations import Op, op, primary
-from crmbook.phases.payloads import instant, reference
+from crmbook.phases.operations import Op, few, op, primaries, primary
+from crmbook.phases.payloads import reference
 from crmbook.phases.resolving import Owners
 
 MEMBERS_A_CALL: Final = 100
 TARGETABLE: Final = {"contact": "Contact", LEAD: "Lead", "company": "SalesAccount", "deal": "Deal"}
 _DONE: Final = 1
-Row = Mapping[str, Any]
+_MEMBERS: Final = pl.Struct({"ids": pl.List(pl.Struct({"$id": pl.String}))})
+Body = dict[str, pl.Expr]
 
 
-def ops(
+def parts(
     history: History,
     *,
     loaded: Mapping[str, pl.DataFrame],
     owners: Owners,
     types: pl.DataFrame,
     existing: pl.DataFrame,
-) -> Iterator[Op]:
+) -> list[pl.DataFrame]:
     """
-    The writes of *history*: lists, their members, tasks, appointments, sales activities, notes, files, links.
+    The writes of *history*: lists with their members, tasks, appointments, sales activities, notes, files, links.
 
     *loaded* are the records by entity they may hang on, *types* the target's activity types, *existing* what
     it held before with the `original_id` that `history_existing.recognized` gave it.
@@ -47,28 +46,47 @@ def ops(
     _check_parents(history, loaded)
     found = history_existing.found(existing)
     history_existing.check_names(history.target_lists, existing)
-    yield from _list_ops(history, found["list"])
     bodies = {
-        "task": _task,
-        "appointment": _appointment,
-        "sales_activity": _sales_activity(_type_ids(history.sales_activities, types)),
-        "note": _note,
-        "document": _document,
-        "document_link": _link,
+        "task": _task(owners),
+        "appointment": _APPOINTMENT,
+        "sales_activity": _sales_activity(_type_ids(history.sales_activities, types), owners),
+        "note": _NOTE,
+        "document": _DOCUMENT,
+        "document_link": _LINK,
     }
-    for entity, frame in history.records().items():
-        if entity not in bodies:
-            continue
-        for row in sorted(frame.iter_rows(named=True), key=lambda row: natural(row["source_id"])):
-            body = _filled(bodies[entity](row, owners) | _target(row))
-            needs = [f"{row['parent_kind']}:{row['parent_id']}"]
-            yield primary(entity, row["source_id"], found[entity], body, needs=needs)
+    frames = {entity: frame for entity, frame in history.records().items() if entity in bodies}
+    return [
+        few(_list_ops(history, found["list"])),
+        *(_hung(entity, frame, bodies[entity], found[entity]) for entity, frame in frames.items()),
+    ]
 
 
-def natural(source_id: str) -> list[tuple[int, str]]:
-    """A key that sorts part 10 of a conversation after part 9: the target shows notes as they were made."""
-    parts = re.split(r"(\d+)", source_id)
-    return [(len(part), part) if part.isdigit() else (0, part) for part in parts]
+def _hung(entity: str, frame: pl.DataFrame, body: Body, found: Mapping[str, int]) -> pl.DataFrame:
+    rows, parent = in_order(frame), pl.concat_str("parent_kind", pl.lit(":"), "parent_id")
+    kinds = {kind: json_text.whole(name) for kind, name in TARGETABLE.items()}
+    target = {
+        "targetable_type": pl.col("parent_kind").replace_strict(kinds, return_dtype=pl.String),
+        "targetable_id": pl.lit('{"$id":') + json_text.text(parent) + pl.lit("}"),
+    }
+    return primaries(entity, rows, found, payloads.bodies(rows, {**body, **target}), pl.concat_list(parent))
+
+
+def in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """*rows* by `source_id` with part 10 of a conversation after part 9: the target shows notes as they were made."""
+    source_id = pl.col("source_id")
+    keys = rows.select(
+        numbers=source_id.str.extract_all(r"\d+"),
+        texts=source_id.str.replace_all(r"\d+", "\0").str.split("\0"),
+    )
+    most = keys.select(pl.col("numbers").list.len().max()).item() or 0
+    order = [pl.col("texts").list.first()]
+    for i in range(most):
+        number, text = (
+            pl.col("numbers").list.get(i, null_on_oob=True),
+            pl.col("texts").list.get(i + 1, null_on_oob=True),
+        )
+        order += [number.str.len_chars(), number, text]
+    return rows[keys.select(pl.arg_sort_by(order)).to_series()]
 
 
 def membership_coverage(
@@ -76,21 +94,22 @@ def membership_coverage(
 ) -> dict[str, Any]:
     """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls and the untouched."""
     adds = planned.filter((pl.col("entity") == "list") & (pl.col("action") == "add"))
-    sent = [
-        (list_key, one["$id"].removeprefix("contact:"))
-        for list_key, payload in adds.select("source_id", "payload").iter_rows()
-        for one in json.loads(payload)["ids"]
-    ]
-    stay = untouched.filter(pl.col("entity") == "membership")["source_id"]
-    there = [(key, contact_id) for key, _, contact_id in (one.rpartition(":") for one in stay)]
-    wanted = set(list_members.select("list_key", "contact_id").iter_rows())
+    ids = pl.col("payload").str.json_decode(_MEMBERS).struct.field("ids")
+    sent = adds.select(list_key="source_id", contact_id=ids).explode("contact_id", empty_as_null=False)
+    sent = sent.select(
+        "list_key", contact_id=pl.col("contact_id").struct.field("$id").str.strip_prefix("contact:")
+    )
+    kept = untouched.filter(pl.col("entity") == "membership")["source_id"].str
+    there = pl.DataFrame({"list_key": kept.extract(r"(?s)^(.*):"), "contact_id": kept.extract(r"([^:]*)$")})
+    named = pl.concat([sent, there])
+    wanted = list_members.select("list_key", "contact_id").unique()
     return {
         "entity": "membership",
         "normalized": list_members.height,
-        "planned": len(sent),
-        "untouched": len(there),
-        "uncovered": len(wanted - {*sent, *there}),
-        "repeated": len(sent) + len(there) - len({*sent, *there}),
+        "planned": sent.height,
+        "untouched": there.height,
+        "uncovered": wanted.join(named, on=["list_key", "contact_id"], how="anti").height,
+        "repeated": named.height - named.n_unique(),
     }
 
 
@@ -107,60 +126,51 @@ def _list_ops(history: History, found: Mapping[str, int]) -> Iterator[Op]:
             yield op("list", "add", list_key, body, needs=[f"contact:{one}" for one in batch], part=part)
 
 
-def _task(row: Row, owners: Owners) -> dict[str, Any]:
+def _texts(*names: str) -> Body:
+    return {name: json_text.of(pl.col(name), pl.String()) for name in names}
+
+
+def _instants(*names: str) -> Body:
+    return {name: json_text.instant(pl.col(name)) for name in names}
+
+
+def _task(owners: Owners) -> Body:
+    status = pl.when("is_done").then(pl.lit(str(_DONE))).otherwise(pl.lit("0"))
     return {
-        "title": row["title"],
-        "due_date": instant(row["due_date"]),
-        "status": _DONE if row["is_done"] else 0,
-        "description": row["description"],
-        "owner_id": owners[row["owner_agent_id"]],
+        **_texts("title", "description"),
+        **_instants("due_date"),
+        "status": status,
+        "owner_id": owners.json(),
     }
 
 
-def _appointment(row: Row, _owners: Owners) -> dict[str, Any]:
-    # No attendees: they may get invitations (vendor docs). Nothing documented holds an owner.
+def _sales_activity(type_ids: Mapping[str, int], owners: Owners) -> Body:
+    kinds = {kind: str(type_id) for kind, type_id in type_ids.items()}
     return {
-        "title": row["title"],
-        "from_date": instant(row["from_date"]),
-        "end_date": instant(row["end_date"]),
-        "description": row["description"],
-        "time_zone": row["time_zone"] or "UTC",
+        **_texts("title", "notes"),
+        **_instants("start_date"),
+        "end_date": json_text.instant(pl.coalesce("end_date", "start_date")),
+        "owner_id": owners.json(),
+        "sales_activity_type_id": pl.col("activity_type").replace_strict(
+            kinds, default=None, return_dtype=pl.String
+        ),
     }
 
 
-def _sales_activity(type_ids: Mapping[str, int]) -> Any:
-    def body(row: Row, owners: Owners) -> dict[str, Any]:
-        return {
-            "title": row["title"],
-            "start_date": instant(row["start_date"]),
-            "end_date": instant(row["end_date"] or row["start_date"]),
-            "notes": row["notes"],
-            "owner_id": owners[row["owner_agent_id"]],
-            "sales_activity_type_id": type_ids[row["activity_type"]],
-        }
-
-    return body
-
-
-def _note(row: Row, _owners: Owners) -> dict[str, Any]:
-    return {"description": row["description"]}
-
-
-def _document(row: Row, _owners: Owners) -> dict[str, Any]:
-    return {name: row[name] for name in ("name", "path", "size_bytes", "sha256")}
-
-
-def _link(row: Row, _owners: Owners) -> dict[str, Any]:
-    return {"url": row["url"], "name": row["name"]}
-
-
-def _target(row: Row) -> dict[str, Any]:
-    kind = row["parent_kind"]
-    return {"targetable_type": TARGETABLE[kind], "targetable_id": reference(kind, row["parent_id"])}
-
-
-def _filled(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None and value != ""}
+# No attendees: they may get invitations (vendor docs). Nothing documented holds an owner.
+_APPOINTMENT: Final = {
+    **_texts("title", "description"),
+    **_instants("from_date", "end_date"),
+    "time_zone": json_text.text(
+        pl.when(pl.col("time_zone") != "").then("time_zone").otherwise(pl.lit("UTC"))
+    ),
+}
+_NOTE: Final = _texts("description")
+_DOCUMENT: Final = {
+    **_texts("name", "path", "sha256"),
+    "size_bytes": pl.col("size_bytes").cast(pl.String),
+}
+_LINK: Final = _texts("url", "name")
 
 
 def _type_ids(sales_activities: pl.DataFrame, types: pl.DataFrame) -> dict[str, int]:

@@ -7,7 +7,6 @@ field, a choice it doesn't have) is an error here, before anything is written.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook.errors import UpstreamError
+from crmbook.phases import json_text
 
 Encode = Callable[[Any], Any]
 
@@ -24,11 +24,12 @@ SEVERAL: Final = ("multi_select_dropdown",)
 
 CHOICE_WRITES: Final = ("label", "id")
 MULTI_WRITES: Final = ("array_label", "array_id", "semicolon_label", "semicolon_id")
+_AT_ONCE: Final = 50_000
 
 
 def canonical(payload: Mapping[str, Any]) -> str:
     """The one JSON text of *payload*: sorted keys, no blanks, text as it is."""
-    return json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json_text.whole(payload)
 
 
 def digest(text: str) -> str:
@@ -40,18 +41,61 @@ def reference(entity: str, source_id: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Choices as the tenant takes them: by label, or by *ids*; several as a list, or with *is_text* as one text."""
+
+    ids: Mapping[str, Any] | None
+    is_several: bool
+    is_text: bool = False
+
+    def __call__(self, value: Any) -> Any:
+        if not self.is_several:
+            return self.ids[value] if self.ids else value
+        written = [self.ids[label] for label in value] if self.ids else list(value)
+        return ";".join(str(part) for part in written) if self.is_text else written
+
+    def text(self, value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+        """The same as JSON, for a column."""
+        if not self.ids and not self.is_text:
+            return json_text.of(value, dtype)
+        if not self.is_several:
+            return self._told(pl.when(value != "").then(value), json_text.whole)
+        if not self.is_text:
+            return json_text.list_of(value.list.eval(self._told(pl.element(), json_text.whole)))
+        labels = value.list.eval(self._told(pl.element(), str)) if self.ids else value
+        return pl.when(value.list.len() > 0).then(json_text.text(labels.list.join(";")))
+
+    def _told(self, label: pl.Expr, written: Callable[[Any], str]) -> pl.Expr:
+        ids = self.ids or {}
+        return label.replace_strict(list(ids), [written(one) for one in ids.values()], return_dtype=pl.String)
+
+
+@dataclass(frozen=True)
 class Shape:
     """How the rows of one module become bodies: its plain columns, and its custom ones with their encoding."""
 
     plain: tuple[str, ...]
     custom: Mapping[str, Encode]
 
-    def body(self, row: Mapping[str, Any], **extra: Any) -> dict[str, Any]:
-        """The body of *row*; *extra* carries what is resolved elsewhere (ids, links)."""
-        made = {name: _plain(row[name]) for name in self.plain if _is_filled(row[name])}
-        fields = {name: encode(row[name]) for name, encode in self.custom.items() if _is_filled(row[name])}
-        made |= {name: value for name, value in extra.items() if _is_filled(value)}
-        return made | ({"custom_field": fields} if fields else {})
+    def texts(self, frame: pl.DataFrame, **extra: pl.Expr) -> pl.Series:
+        """The body of each row; *extra* is the JSON of what is resolved elsewhere (ids, links)."""
+        schema = frame.schema
+        plain = {name: json_text.of(pl.col(name), schema[name]) for name in self.plain}
+        custom = {
+            name: how.text(pl.col(name), schema[name])
+            if isinstance(how, Chosen)
+            else json_text.of(pl.col(name), schema[name])
+            for name, how in self.custom.items()
+        }
+        return bodies(frame, {**plain, **extra, "custom_field": json_text.object_of(custom)})
+
+
+def bodies(frame: pl.DataFrame, members: Mapping[str, pl.Expr]) -> pl.Series:
+    """The object of *members* (key to JSON) of each row, `{}` where it has none."""
+    made = json_text.object_of(members).fill_null("{}").alias("payload")
+    # All members of all rows at once would take several times the room of the bodies.
+    parts = [part.select(made).to_series() for part in frame.iter_slices(_AT_ONCE)]
+    return pl.concat(parts) if parts else pl.Series("payload", [], dtype=pl.String)
 
 
 def shape(
@@ -103,20 +147,12 @@ def _encoding(
     _check_choices(values, module, field)
     ids = dict(zip(field["choices"], map(_id, field["choice_ids"]), strict=False))
     if kind == "radio":
-        return _plain
+        return Chosen(None, is_several=False)
     if kind in ONE_OF:
         how = _measured(capabilities, "choice_write", CHOICE_WRITES, module, field["api_name"])
-        return ids.__getitem__ if how == "id" else _plain
+        return Chosen(ids if how == "id" else None, is_several=False)
     how = _measured(capabilities, "multi_write", MULTI_WRITES, module, field["api_name"])
-    return _several(ids if how.endswith("_id") else None, is_text=how.startswith("semicolon"))
-
-
-def _several(ids: Mapping[str, Any] | None, *, is_text: bool) -> Encode:
-    def encode(labels: list[str]) -> Any:
-        written = [ids[label] for label in labels] if ids else list(labels)
-        return ";".join(str(part) for part in written) if is_text else written
-
-    return encode
+    return Chosen(ids if how.endswith("_id") else None, is_several=True, is_text=how.startswith("semicolon"))
 
 
 def _measured(
@@ -145,10 +181,6 @@ def _check_choices(values: pl.Series, module: str, field: Mapping[str, Any]) -> 
 
 def _id(text: str | None) -> int | str | None:
     return int(text) if text and text.isdigit() else text
-
-
-def _is_filled(value: Any) -> bool:
-    return value is not None and value != "" and value != []
 
 
 def instant(value: datetime | None) -> str | None:

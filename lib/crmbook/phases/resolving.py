@@ -21,6 +21,15 @@ class Owners(dict[str | None, int]):
     def __missing__(self, agent_id: str | None) -> int:
         return self.admin_id
 
+    def json(self) -> pl.Expr:
+        """The user of `owner_agent_id` as JSON."""
+        agents = [agent for agent in self if agent is not None]
+        found = pl.col("owner_agent_id").replace_strict(
+            agents, [self[agent] for agent in agents], default=self.admin_id, return_dtype=pl.Int64
+        )
+        nobody = pl.col("owner_agent_id").is_null()
+        return pl.when(nobody).then(self[None]).otherwise(found).cast(pl.String)
+
 
 def owner_ids(owners: pl.DataFrame, target_owners: pl.DataFrame, admin_email: str) -> Owners:
     active = target_owners.filter("is_active").sort("owner_id", descending=True)
