@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import normalization_case as case
 from crmbook import clean, tables
-from crmbook.phases import loss_words, roundtrip, roundtrip_structure
+from crmbook.phases import loss_words, roundtrip, roundtrip_structure, roundtrip_values
 from crmbook.phases.normalization import normalize
 
 NUMBERS = r"[+-]?[0-9]{1,13}(\.[0-9]{0,8})?(e-?[0-9]{1,2})?"
@@ -73,7 +73,7 @@ def made_of(
     kept = shaped.contacts.select("source_id", kept_id="source_id")
     pairs = roundtrip.paired(people, shaped.contacts, pl.concat([merged, kept]))
     ways = [
-        *roundtrip.values("contact", pairs, decided),
+        *roundtrip_values.values("contact", pairs, decided),
         *roundtrip_structure.ways("contact", pairs, decided),
     ]
     return roundtrip.measured("contact", pairs, ways)
@@ -198,7 +198,7 @@ def target_says(told: dict[str, Any], *, matched: bool = False) -> dict[str, int
     )
     fate = pl.DataFrame({"source_id": ["1"], "kept_id": ["1"]})
     pairs = roundtrip.paired(source, rows, fate, matched=["1"] if matched else [])
-    made = roundtrip.measured("contact", pairs, roundtrip.values("contact", pairs, decided))
+    made = roundtrip.measured("contact", pairs, roundtrip_values.values("contact", pairs, decided))
     return {f"{r['source_field']} {r['kind']}": r["rows"] for r in made.iter_rows(named=True)}
 
 

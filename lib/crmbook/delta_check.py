@@ -5,6 +5,7 @@ delta everything passes through unchanged.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import polars as pl
 
@@ -25,10 +26,14 @@ class Kept:
     def __init__(self, run: Run) -> None:
         self._run, self.base = run, lineage.base_of(run)
         self._rows = [tables.KEPT.empty()]
-        with Ledger(run.ledger_path) as ledger:
-            self.created = ledger.created()
         own = apply.rejected(run).select("entity", "source_id")
         self.refused = pl.concat([own, self.base.refused()]).unique() if self.base else own
+
+    @cached_property
+    def created(self) -> pl.DataFrame:
+        """CROSSWALK of what this run itself made."""
+        with Ledger(self._run.ledger_path) as ledger:
+            return ledger.created()
 
     def save(self) -> None:
         self._run.save("kept", pl.concat(self._rows))

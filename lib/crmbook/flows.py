@@ -15,7 +15,9 @@ from crmbook.runs import Run
 
 def follow(run: Run) -> None:
     """`flow` and `flow_left` of what 06 found so far, saved."""
-    classes, planned, untouched, crosswalk = run.frames("classes", "plan", "untouched", "crosswalk")
+    classes, untouched, crosswalk = run.frames("classes", "untouched", "crosswalk")
+    # The bodies of a large plan are most of it, and nothing here asks for them.
+    planned = run.scan("plan").select("entity", "source_id").collect()
     counted = pl.concat(
         [b.select("entity", "extracted") for b in run.frames("class_balance", "history_chain")]
     )

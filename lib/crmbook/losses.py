@@ -11,7 +11,15 @@ from typing import Final
 import polars as pl
 
 from crmbook import delta_check, normalizing
-from crmbook.phases import carriers, jsonfields, loss_tables, parents, roundtrip, roundtrip_structure
+from crmbook.phases import (
+    carriers,
+    jsonfields,
+    loss_tables,
+    parents,
+    roundtrip,
+    roundtrip_structure,
+    roundtrip_values,
+)
 from crmbook.phases.edition import MODULES, PLACES
 from crmbook.phases.normalization import Decisions
 from crmbook.phases.standard_map import ORIGINAL_ID
@@ -116,7 +124,10 @@ def _measured(
 ) -> tuple[pl.DataFrame, list[tuple[str, str, int]]]:
     placed = roundtrip_structure.with_places(source, decided) if entity == "deal" else source
     pairs = roundtrip.paired(placed, rows, fate, matched=matched or ())
-    ways = [*roundtrip.values(entity, pairs, decided), *roundtrip_structure.ways(entity, pairs, decided)]
+    ways = [
+        *roundtrip_values.values(entity, pairs, decided),
+        *roundtrip_structure.ways(entity, pairs, decided),
+    ]
     compared = {(entity, way.source_field, pairs.height) for way in ways}
     return roundtrip.measured(entity, pairs, ways), sorted(compared)
 

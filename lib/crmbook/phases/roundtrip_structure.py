@@ -11,7 +11,7 @@ import polars as pl
 from crmbook import clean
 from crmbook.phases import closing, people
 from crmbook.phases.loss_words import STRUCTURE
-from crmbook.phases.roundtrip import MEASURED, Way, as_list, lacks, x, y
+from crmbook.phases.roundtrip import MEASURED, Pairs, Way, as_list, lacks, x, y
 from crmbook.phases.shape import Decisions
 from crmbook.phases.split import WON
 from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS
@@ -20,7 +20,7 @@ _NONE: Final = pl.lit(None, dtype=pl.String)
 _CLOSINGS: Final = {"won_at": WON, "lost_at": closing.LOST}
 
 
-def ways(entity: str, pairs: pl.DataFrame, decided: Decisions) -> list[Way]:
+def ways(entity: str, pairs: Pairs, decided: Decisions) -> list[Way]:
     """The ways of *entity*'s structure that the mapping does not leave behind."""
     made: list[Way] = []
     if not decided.leaves(entity, "tags"):
@@ -30,7 +30,7 @@ def ways(entity: str, pairs: pl.DataFrame, decided: Decisions) -> list[Way]:
     # The target tells owners by ids of its own; relations are reconciled by themselves.
     if (
         entity == "contact"
-        and "y:owner_agent_id" in pairs.columns
+        and "y:owner_agent_id" in pairs.schema
         and not decided.leaves(entity, "assigned_to")
     ):
         made.append(_owner())
@@ -110,7 +110,7 @@ def _owner() -> Way:
     return Way("assigned_to", "owner_id", STRUCTURE, mine.is_not_null(), (lost,))
 
 
-def _tags(entity: str, pairs: pl.DataFrame, decided: Decisions) -> Way:
+def _tags(entity: str, pairs: Pairs, decided: Decisions) -> Way:
     plan = decided.tag_plan.filter(pl.col("module") == MODULES[entity], pl.col("api_name") != "")
     target = next(iter(plan["api_name"]), "tags")
     ours = clean.filled(x("tags")).fill_null(pl.lit([], dtype=pl.List(pl.String)))
