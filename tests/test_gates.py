@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +250,32 @@ def test_a_failed_gate_names_its_checks_and_is_kept(demo: Demo, customers: Path)
     assert [c["column"] for c in kept["checks"] if not c["passed"] and c["severity"] == "critical"] == [
         "unaccounted"
     ]
+
+
+def test_what_is_stood_in_for_while_great_expectations_is_imported_is_whole_afterwards() -> None:
+    """In a process of its own: the parts it is imported without are there for whoever wants them."""
+    code = (
+        "from crmbook import gx; gx.warmed(); import altair, boto3, scipy.stats;"
+        " print(altair.Chart.__name__, boto3.client.__name__, scipy.stats.entropy([1.0]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["Chart", "client", "0.0"]
+
+
+def test_one_frame_after_another_is_judged_by_its_own_rows(tmp_path: Path) -> None:
+    """The process hands every frame to the same batch definition: none may be taken for the one before."""
+    suite = gates.suites("04_normalization")["rejects"]
+    whole = tables.REJECTS.empty()
+    row = {
+        "entity": "contact",
+        "source_id": "1",
+        "rule": "email_invalid",
+        "field": "email",
+        "is_blocking": True,
+    }
+    for name, rows in (("one", [row]), ("two", [row, row | {"source_id": "2"}])):
+        pl.concat([whole, pl.DataFrame(rows, schema=tables.REJECTS.columns)]).write_parquet(tmp_path / name)
+    told = [
+        {c.checked for c in gates.validate(tmp_path / n, suite, "rejects")} for n in ("one", "two", "one")
+    ]
+    assert told == [{1}, {2}, {1}]

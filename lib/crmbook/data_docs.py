@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import archive, gates, runs
+from crmbook import archive, gates, gx, runs
 from crmbook.errors import DataError
 
 _BATCH: Final = "gate"
@@ -49,10 +49,9 @@ def write(folder: Path) -> None:
     Raises:
         DataError: a verdict could not be rendered; names the first.
     """
-    gx = gates.warmed()
-    verdicts = list(_verdicts(gx, folder))
+    verdicts = list(_verdicts(folder))
     with tempfile.TemporaryDirectory(prefix="crmbook-") as place:
-        context = gx.get_context(mode="ephemeral")
+        context = gx.warmed().get_context(mode="ephemeral")
         for key, verdict in verdicts:
             context.validation_results_store.set(key, verdict)
         for site in list(context.get_site_names()):
@@ -94,7 +93,7 @@ def _flat(text: str) -> str:
     return _DEEP.sub(r"\1.\2.html", text)
 
 
-def _verdicts(gx: Any, folder: Path) -> Iterator[tuple[Any, Any]]:
+def _verdicts(folder: Path) -> Iterator[tuple[Any, Any]]:
     """Per suite that was checked: GX's key of the result, and the result as GX knows it."""
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
@@ -109,10 +108,10 @@ def _verdicts(gx: Any, folder: Path) -> Iterator[tuple[Any, Any]]:
         for table in dict.fromkeys(check["table"] for check in checks):
             suite = f"{path.parent.name}.{table}"
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(suite), run, _BATCH)
-            yield key, _result(gx, suite, run, [check for check in checks if check["table"] == table])
+            yield key, _result(suite, run, [check for check in checks if check["table"] == table])
 
 
-def _result(gx: Any, suite: str, run: Any, checks: list[dict[str, Any]]) -> Any:
+def _result(suite: str, run: Any, checks: list[dict[str, Any]]) -> Any:
     from great_expectations.core import ExpectationSuiteValidationResult
 
     passed = sum(check["passed"] for check in checks)
@@ -124,7 +123,7 @@ def _result(gx: Any, suite: str, run: Any, checks: list[dict[str, Any]]) -> Any:
             "evaluated_expectations": len(checks), "successful_expectations": passed,
             "unsuccessful_expectations": len(checks) - passed, "success_percent": 100 * passed / len(checks),
         },
-        meta={"run_id": run, "great_expectations_version": gx.__version__},
+        meta={"run_id": run, "great_expectations_version": gx.warmed().__version__},
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ Importing Great Expectations takes seconds, so a run of several phases keeps one
 """
 
 import json
-import logging
 import os
 import secrets
 import subprocess
@@ -19,7 +18,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +25,7 @@ from typing import Any, Final, Self, cast
 
 import polars as pl
 
-from crmbook import runs, secrecy, tables
+from crmbook import gx, runs, secrecy, tables
 from crmbook.errors import GateFailed, UsageError
 
 SOCKET: Final = "CRMBOOK_GATE_SOCKET"
@@ -145,11 +143,10 @@ def ask(task: str, *given: str) -> Any:
 def _validate(data_path: str, suite_file: str, table: str) -> list[Check]:
     data, suite_path = Path(data_path), Path(suite_file)
     declared = json.loads(suite_path.read_text(encoding="utf-8"))
-    gx = warmed()
-    suite = _loaded(gx, declared, suite_path)
+    suite = _loaded(declared, suite_path)
     wanted = sorted({c for e in declared["expectations"] for c in _columns(e["kwargs"])})
     frame = _frame(data, wanted, suite_path)
-    batch = _frames().get_batch({"dataframe": frame})
+    batch = gx.frames().get_batch({"dataframe": frame})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = batch.validate(
@@ -163,37 +160,14 @@ def _validate(data_path: str, suite_file: str, table: str) -> list[Check]:
     return [_check(outcome, table) for outcome in result.results]
 
 
-@cache
-def warmed() -> Any:
-    """Great Expectations, imported and quiet."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import great_expectations as gx
-        from great_expectations.execution_engine import pandas_execution_engine as engine
-    # A fingerprint of every cell, taken twice, was half of a gate's time; the archive has the file's SHA-256.
-    engine.hash_pandas_dataframe = lambda _frame: ""
-    return gx
-
-
-@cache
-def _frames() -> Any:
-    """What this process hands its frames to, one after another; making it costs more than checking a small table."""
-    context = warmed().get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    asset = context.data_sources.add_pandas("run").add_dataframe_asset("table")
-    return asset.add_batch_definition_whole_dataframe("whole")
-
-
-def _loaded(gx: Any, declared: dict[str, Any], path: Path) -> Any:
+def _loaded(declared: dict[str, Any], path: Path) -> Any:
     number = len(declared.get("expectations", []))
     if not number:
         raise UsageError(
             f"expectations/{path.name}: declares no expectation; a gate that checks nothing is a defect"
         )
     try:
-        suite = gx.ExpectationSuite(**declared)
+        suite = gx.warmed().ExpectationSuite(**declared)
     except Exception as problem:
         raise UsageError(
             f"expectations/{path.name}: not a suite Great Expectations reads: {problem}"
@@ -299,7 +273,7 @@ def serve() -> None:
     """Answers validations on the socket named by the environment; ends when its parent does, however that ends."""
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     with Listener(os.environ[SOCKET], authkey=bytes.fromhex(os.environ[KEY])) as listener:
-        warmed()
+        gx.warmed()
         while True:
             with listener.accept() as connection:
                 task, *given = connection.recv()
