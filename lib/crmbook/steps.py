@@ -32,7 +32,6 @@ from crmbook import (
     workspace_read,
 )
 from crmbook import cutover as cutting_over
-from crmbook.digests import sha256_of_csv
 from crmbook.errors import Waiting
 from crmbook.ledger import Ledger
 from crmbook.phases import (
@@ -44,6 +43,7 @@ from crmbook.phases import (
     workspace,
 )
 from crmbook.phases import edition as editions
+from crmbook.phases.digests import sha256_of_csv
 from crmbook.runs import Run
 
 CHECKLIST = "checklist.csv"

@@ -13,8 +13,8 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.digests import sha256_of_csv
 from crmbook.phases import json_text, load_history, payloads, resolving
+from crmbook.phases.digests import sha256_of_csv
 from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
 from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
