@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -97,26 +98,34 @@ class Columns:
         self._raw: list[str] = []
 
     def add(self, records: Iterable[Record]) -> None:
-        for record in records:
-            fields = record.fields
-            for name, values in self._fixed.items():
-                take = self._take.get(name)
-                values.append(
-                    take(fields) if take else record.source_id if name == "source_id" else fields[name]
-                )
-            self._add_custom(fields.get("attributes") or {})
-            self._raw.append(record.raw)
+        rest = iter(records)
+        while part := list(islice(rest, _BATCH - len(self._raw))):
+            self._add_fixed(part)
+            self._add_custom([record.fields.get("attributes") or {} for record in part])
+            self._raw += [record.raw for record in part]
             if len(self._raw) == _BATCH:
                 self._put_away()
 
-    def _add_custom(self, attributes: Mapping[str, Any]) -> None:
-        for name in attributes:
+    def _add_fixed(self, part: list[Record]) -> None:
+        cells = [record.fields for record in part]
+        for name, values in self._fixed.items():
+            if take := self._take.get(name):
+                values += map(take, cells)
+            elif name == "source_id":
+                values += [record.source_id for record in part]
+            else:
+                values += [fields[name] for fields in cells]
+
+    def _add_custom(self, part: list[Mapping[str, Any]]) -> None:
+        for name in dict.fromkeys(name for attributes in part for name in attributes):
             column = f"{self._table.prefix}{name}"
             if column not in self._custom:
                 self._custom[column] = [None] * len(self._raw)
                 self._custom_names.append(column)
         for column, values in self._custom.items():
-            values.append(_text_of(attributes.get(column.removeprefix(self._table.prefix))))
+            name = column.removeprefix(self._table.prefix)
+            found = [attributes.get(name) for attributes in part]
+            values += [one if type(one) is str else _text_of(one) for one in found]
 
     def _put_away(self) -> None:
         """The batch as columns; times stay text until the whole table is asked for, so that what is none is told once."""

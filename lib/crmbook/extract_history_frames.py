@@ -34,7 +34,8 @@ def typed(table: tables.Table, batches: Iterable[Iterable[Record]]) -> tuple[pl.
         DataError: a text is no time; names record and field.
     """
     frames, raws = [table.empty()], [tables.RAW.empty()]
-    for batch in batches:
+    # A page is too few: what a table costs beside its rows would be most of it.
+    for batch in batched(record for records in batches for record in records):
         columns = Columns(table)
         columns.add(batch)
         frames.append(columns.frame())
