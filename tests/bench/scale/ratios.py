@@ -1,9 +1,9 @@
 """How far from the limit are normalization and comparison? `python tests/bench/scale/ratios.py [contacts]`
 
 Contacts are normalized by us, by the same rules in pandas, and merely read and written; they are compared with the
-target's answer by us, by datacompy (installed into an environment of its own on demand), and merely joined. Each is a
-process of its own, one after another in one run, and stands in the table as a ratio to ours: seconds, and processor
-seconds, which say less of what else the machine does.
+target's answer by us, by datacompy on Polars' frames and on pandas' (installed into an environment of its own on demand),
+and merely joined. Each is a process of its own, one after another in one run, and stands in the table as a ratio to ours:
+seconds, and processor seconds, which say less of what else the machine does.
 """
 
 import json
@@ -21,16 +21,20 @@ sys.path.insert(0, str(TESTS))
 from bench.scale import tasks  # noqa: E402  the tests' folder is put in front first
 
 SIZE: Final = 200_000
-DATACOMPY: Final = ("datacompy", "polars", "pyarrow")
+DATACOMPY: Final = ("datacompy", "pandas", "polars", "pyarrow")
 ROUTINE: Final = "| {:<32} | {:>9} | {:>9} | {:>11} | {:>12} | {:>8} |"
-_GROUPS: Final = {"normalize": ("pandas", "bare_copy"), "compared": ("datacompy", "bare_join")}
+_GROUPS: Final = {
+    "normalize": ("pandas", "bare_copy"),
+    "compared": ("datacompy polars", "datacompy pandas", "bare_join"),
+}
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
     """One task in a process of its own."""
     arguments = [sys.executable, "-m", "bench.scale.tasks", name, str(folder)]
-    if name == "datacompy":
-        arguments = [str(_environment()), str(Path(__file__).with_name("with_datacompy.py")), str(folder)]
+    if name.startswith("datacompy"):
+        script = str(Path(__file__).with_name("with_datacompy.py"))
+        arguments = [str(_environment()), script, str(folder), name.split()[1]]
     done = subprocess.run(
         arguments,
         cwd=TESTS,
