@@ -81,7 +81,9 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
         )  # fmt: skip
         planned = delta_load.reduced(run, client, made, seen)
         run.save_all(before_images=before_images(planned, wholes), plan=planned)
-        del made, planned  # a large plan has no room beside itself
+        # A large plan has no room beside itself and what it was made of.
+        del made, planned
+    del frames, history
     runs.write_json(run.path_of("plan").with_name(plan_folders.INPUTS), _read_for_plan(run), mode=0o600)
     return run.read("plan").sort("seq")
 

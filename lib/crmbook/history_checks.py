@@ -27,6 +27,7 @@ _SOURCE = {
     "emails": "source_emails",
     "messages": "source_messages",
 }
+_RECORDS = {"contact": "source_contacts", "company": "source_companies", "deal": "source_deals"}
 
 
 def read_back(
@@ -79,15 +80,15 @@ def standing(run: Run) -> pl.DataFrame:
 def _against_source(
     run: Run, classes: pl.DataFrame, members: pl.DataFrame, there: Mapping[str, pl.DataFrame], kept: Kept
 ) -> dict[str, pl.DataFrame]:
-    source = {name: run.read(table) for name, table in _SOURCE.items()}
-    contacts, companies, deals = run.frames("source_contacts", "source_companies", "source_deals")
-    records = {"contact": contacts, "company": companies, "deal": deals}
+    source = {name: run.scan(table).select(instants.READ[name]).collect() for name, table in _SOURCE.items()}
     carried, mapping = run.frames("carried", "mapping")
     extracted = instants.extracted(
-        **source, contacts=contacts, conversations=run.read("source_conversations"),
-        segment_members=run.read("segment_members"), files=run.read("source_files"),
+        **source, contacts=run.scan("source_contacts").select("list_ids").collect(),
+        conversations=run.read("source_conversations"), segment_members=run.read("segment_members"),
+        files=run.read("source_files"),
     )  # fmt: skip
     links = mapping.filter(pl.col("target_field") == attachments.LINKS, pl.col("decision") != "skip")
+    records = {entity: _fields(run, table, links) for entity, table in _RECORDS.items()}
     extracted["link"] = instants.linked(records, links)
     fate = reconcile_history.standing(carried, classes, members)
     shown = instants.instants(source=instants.in_source(**source), standing=fate, actual=there)
@@ -99,6 +100,12 @@ def _against_source(
         "instants": shown,
         "instant_balance": instants.balance(shown),
     }
+
+
+def _fields(run: Run, table: str, links: pl.DataFrame) -> pl.DataFrame:
+    """Of a source table the fields *links* (rows of MAPPING) name, as far as it has them."""
+    scan, wanted = run.scan(table), links["source_field"].to_list()
+    return scan.select(name for name in scan.collect_schema() if name in wanted).collect()
 
 
 def _frames(run: Run, names: tuple[str, ...]) -> dict[str, pl.DataFrame]:

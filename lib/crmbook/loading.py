@@ -17,10 +17,9 @@ def plan(run: Run) -> pl.DataFrame:
 
     Raises UpstreamError where the documents don't fit the target's plan.
     """
-    history = apply.history_of(run)
     users = run.read("target_owners").filter("is_active").height
     room = plan_limits.storage(plans.plan(run.target.plan), users)
-    documents.require(run.save("storage", documents.storage(history.documents, room)))
+    documents.require(run.save("storage", documents.storage(run.read("documents"), room)))
     with closing(target.connect(run)) as client:
         planned = apply.plan_of(run, client)
     accounts, contacts, deals, fields = run.frames("sales_accounts", "contacts", "deals", "target_fields")
@@ -34,7 +33,7 @@ def plan(run: Run) -> pl.DataFrame:
             sales_accounts=accounts,
             contacts=contacts,
             deals=deals,
-            history=history,
+            history=apply.history_of(run),
             untouched=run.read("untouched"),
         ),
         strategies=strategies.shown(planned, chosen),

@@ -6,7 +6,7 @@ call, never one by one. What can't be read exactly as what it should be is a Dat
 key: a value is never guessed, and never quoted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from crmbook import readback_values as wire
 from crmbook import tables
 from crmbook.errors import DataError
 from crmbook.phases import edition as editions
+from crmbook.stored import Stored
 from crmbook.vendors.freshsales_edition import Edition
 
 Record = Mapping[str, Any]
@@ -84,6 +85,12 @@ def by_entity(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The frames of `records` under the names the comparison uses."""
     names = {place: f"actual_{module}" for place, module in editions.MODULES.items()}
     return {place: frames[name] for place, name in names.items() if name in frames}
+
+
+def told(run: Watched, names: Collection[str]) -> Stored:
+    """The same of tables that are saved: *names* are those of `records`."""
+    places = {place: f"actual_{module}" for place, module in editions.MODULES.items()}
+    return Stored(run, {place: name for place, name in places.items() if name in names})
 
 
 def shaped(

@@ -44,7 +44,9 @@ from crmbook.phases import (
 )
 from crmbook.phases import edition as editions
 from crmbook.phases.digests import sha256_of_csv
+from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
+from crmbook.stored import Stored
 
 CHECKLIST = "checklist.csv"
 
@@ -123,14 +125,14 @@ def measure(run: Run) -> pl.DataFrame:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 
-def read_back(run: Run) -> dict[str, pl.DataFrame]:
+def read_back(run: Run) -> Mapping[str, pl.DataFrame]:
     """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
     with closing(target.connect(run)) as client:
         noted = readback_history.Noted(client)
         found = readback.records(run, noted)
         history = history_checks.read_back(run, client, noted.places)
     run.save_all(**found, **history, reassigned=_reassigned(run))
-    return readback.by_entity({name: run.read(name) for name in found})
+    return readback.told(run, list(found))
 
 
 def _reassigned(run: Run) -> pl.DataFrame:
@@ -142,21 +144,28 @@ def _reassigned(run: Run) -> pl.DataFrame:
 
 def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
     """Every table of 06: classes, links, fields and their balances."""
-    read = dict(zip(_RECONCILED, run.frames(*_RECONCILED), strict=True))
+    kept, ids = delta_check.Kept(run), delta_check.tenant_ids(run)
+    _reconcile_records(run, actual, kept, ids)
+    history_checks.reconcile(run, ids, kept)
+    flows.follow(run)
+    kept.save()
+
+
+def _reconcile_records(
+    run: Run, actual: Mapping[str, pl.DataFrame], kept: delta_check.Kept, ids: TargetIds
+) -> None:
+    read = Stored(run, {name: name for name in _RECONCILED})
     normalized = editions.of(run.target.edition).records(
         **{name: read[name] for name in ("sales_accounts", "contacts", "deals", "existing")}
     )
-    sources = reconciliation.by_entity(
-        read["source_companies"], read["source_contacts"], read["source_deals"]
-    )
-    kept = delta_check.Kept(run)
+    ids_of = [run.scan(name).select("source_id").collect() for name in _SOURCES]
+    sources = reconciliation.by_entity(*ids_of)
     classes = reconciliation.classes(
         sources=sources, normalized=normalized, actual=actual, rejects=read["rejects"], excluded=read["excluded"],
         merges=read["merges"], crosswalk=read["crosswalk"], existing=read["existing"], refused=kept.refused,
     )  # fmt: skip
     classes = kept.records(classes)
     strange = reconciliation.target_only(existing=read["existing"], classes=classes, actual=actual)
-    ids = delta_check.tenant_ids(run)
     compared = compare.compare(
         normalized=normalized, actual=actual, classes=classes, crosswalk=read["crosswalk"], ids=ids
     )
@@ -184,13 +193,11 @@ def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
         owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
     )
     spot_sheet.choose(run, read, compared.differences)
-    history_checks.reconcile(run, ids, kept)
-    flows.follow(run)
-    kept.save()
 
 
+_SOURCES = ("source_companies", "source_contacts", "source_deals")
 _RECONCILED = (
-    "source_companies", "source_contacts", "source_deals", "sales_accounts", "contacts", "deals", "rejects", "excluded",
+    *_SOURCES, "sales_accounts", "contacts", "deals", "rejects", "excluded",
     "merges", "links", "crosswalk", "existing", "mapping",
 )  # fmt: skip
 

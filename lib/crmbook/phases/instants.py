@@ -16,6 +16,12 @@ from crmbook.phases.compare_history import MODULES
 
 DATED: Final = {module: shape.instant for module, shape in MODULES.items() if shape.instant}
 _ACTIVITY: Final = ("due_date", "done_date", "created_at", "updated_at")
+_MAIL: Final = ("sent_at", "opened_at", "clicked_at")
+# the columns of the source tables that this reads
+READ: Final = {
+    "activities": ("source_id", *_ACTIVITY), "events": ("source_id", "at"), "emails": ("source_id", *_MAIL),
+    "messages": ("conversation_id", "position", "at"),
+}  # fmt: skip
 _NOTES: Final = "notes"
 _SHOWN: Final = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(?:\.\d{1,6})? UTC"
 _BLOCK: Final = rf"<br><b>{_SHOWN}"
@@ -30,9 +36,7 @@ def in_source(
     An activity that was never scheduled counts from when it was done, else created, else changed. An e-mail is up to
     three rows. What has no time at all is left out.
     """
-    mails = emails.unpivot(
-        ["sent_at", "opened_at", "clicked_at"], index="source_id", variable_name="step", value_name="at"
-    ).drop_nulls("at")
+    mails = emails.unpivot(_MAIL, index="source_id", variable_name="step", value_name="at").drop_nulls("at")
     step = pl.col("step").str.strip_suffix("_at")
     nothing = pl.lit(0, pl.Int64)
     return pl.concat(
@@ -63,9 +67,7 @@ def extracted(
     files: pl.DataFrame,
 ) -> dict[str, int]:
     """How many rows of each kind of history the source holds; a mail counts once for each step it took, at least once."""
-    steps = emails.select(
-        pl.sum_horizontal(pl.col(name).is_not_null() for name in ("sent_at", "opened_at", "clicked_at"))
-    ).to_series()
+    steps = emails.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in _MAIL)).to_series()
     lists = contacts["list_ids"].fill_null([]).list.unique().list.len().sum()
     return {
         "activity": activities.height,

@@ -103,8 +103,11 @@ def changed_examples(
     *source* and *normalized* are the entity's tables, *mapping* is `tables.MAPPING`. Only columns that are text on
     both sides are looked at: for the others the type alone makes them look changed.
     """
-    both = source.join(normalized, on="source_id", suffix=":new").sort("source_id")
     rules = mapping.filter(pl.col("entity") == entity).select("source_field", "target_field", "rule")
+    named = {"source_id", *rules["source_field"], *rules["target_field"]}
+    both = source.select(c for c in source.columns if c in named).join(
+        normalized.select(c for c in normalized.columns if c in named), on="source_id", suffix=":new"
+    ).sort("source_id")  # fmt: skip
     found = [pl.DataFrame(schema=_EVIDENCE)]
     for before, after, rule in rules.sort("source_field").iter_rows():
         name = f"{after}:new" if f"{after}:new" in both.columns else after

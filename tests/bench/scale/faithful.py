@@ -26,11 +26,10 @@ _RECORDS: Final = ("sales_accounts", "contacts", "deals", "existing")
 _WRITE: Final = "INSERT INTO writes SELECT ?, ?, ?, ?, ?, ?, 'POST', '', ?, 'done', NULL, '{}', NULL, 1, '2026-01-01T00:00:00+00:00'"
 
 
-def read_back(run: Run) -> dict[str, pl.DataFrame]:
+def read_back(run: Run) -> Mapping[str, pl.DataFrame]:
     """What `steps.read_back` returns, from the tables `told` wrote."""
     modules = editions.of(run.target.edition).modules.values()
-    names = [f"actual_{module}" for module in modules]
-    return readback.by_entity(dict(zip(names, run.frames(*names), strict=True)))
+    return readback.told(run, [f"actual_{module}" for module in modules])
 
 
 def load_all(run: Run) -> None:
