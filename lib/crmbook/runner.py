@@ -157,11 +157,13 @@ def _execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from crmbook import engine
+
     try:
         with _quiet():
             papermill.execute_notebook(
                 str(template(phase)), str(notebook), parameters=dict(parameters), kernel_name="python3",
-                progress_bar=False, log_output=False, cwd=str(notebook.parent),
+                engine_name=engine.NAME, progress_bar=False, log_output=False, cwd=str(notebook.parent),
                 kernel_manager_class=type("KernelManager", (PrivateKernelManager,), {"withheld": withheld}),
             )  # fmt: skip
     except PapermillExecutionError as problem:
