@@ -38,7 +38,8 @@ def run(folder: Path, *sources: str) -> Path:
 
 def printed(notebook: Path) -> list[str]:
     cells = nbformat.read(notebook, as_version=4).cells
-    return [o.text for c in cells for o in c.get("outputs", []) if o.output_type == "stream"]
+    told = [o.text for c in cells for o in c.get("outputs", []) if o.output_type == "stream"]
+    return "".join(told).split()
 
 
 def test_twenty_quick_cells_are_written_at_the_start_and_at_the_end(
@@ -46,7 +47,7 @@ def test_twenty_quick_cells_are_written_at_the_start_and_at_the_end(
 ) -> None:
     """Not forty times; every output is there."""
     left = run(tmp_path, *(f"print({number})" for number in range(20)))
-    assert printed(left) == [f"{number}\n" for number in range(20)]
+    assert printed(left) == [str(number) for number in range(20)]
     assert 2 <= len(writes) < 10
 
 
@@ -54,7 +55,7 @@ def test_a_cell_that_fails_leaves_everything_before_it_on_disk(tmp_path: Path) -
     """With its own error."""
     with pytest.raises(PapermillExecutionError):
         run(tmp_path, "print('before')", "1 / 0", "print('after')")
-    assert printed(tmp_path / "out.ipynb") == ["before\n"]
+    assert printed(tmp_path / "out.ipynb") == ["before"]
     assert "ZeroDivisionError" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
 
 
