@@ -84,6 +84,7 @@ def _ratios(title: str, sizes: Sequence[int], costs: dict[str, list[float]]) -> 
 
 
 def main(sizes: list[int], way: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     taken = {size: measured(folder / f"{way}-{size}", size, way) for size in sizes}
     if len(taken) > 1:
         compared(taken)
