@@ -52,19 +52,20 @@ def scene(count: int, rows: list[dict[str, str]], *, dask: bool) -> None:
         env = case.tokens(customers)
         bad = env | {customers[wrong].variable("usercom"): "0" * 64}
         customers[killed].box.admin("POST", "/faults", [case.SLOW])
-        first = batch(runs, list(customers), bad, dask=dask, kill=killed)
+        first = batch(runs, list(customers), bad, dask=dask, kill=customers[killed])
         shown("the first batch", first)
         codes = {row["customer"]: row["exit_code"] for row in first.json["customers"]}
         expected = dict.fromkeys(customers, 0) | {wrong: 2, waits: 4, killed: 0 if dask else 1}
         assert codes == expected, codes
-        customers[killed].box.admin("DELETE", "/faults")
         customers[waits].configure(case.REALM, rows)
         again = batch(runs, list(customers), env, dask=dask)
         shown("mended, the second batch", again)
         assert {row["exit_code"] for row in again.json["customers"]} == {0}
 
 
-def batch(runs: Path, keys: list[str], env: dict[str, str], *, dask: bool, kill: str = "") -> Finished:
+def batch(
+    runs: Path, keys: list[str], env: dict[str, str], *, dask: bool, kill: Customer | None = None
+) -> Finished:
     """The batch's result; the process of the customer *kill*, on a cluster its worker, ends by SIGKILL in the middle."""
     with tempfile.TemporaryDirectory() as folder:
         own = env | {"CRMBOOK_RUNS": str(runs)}
@@ -72,8 +73,10 @@ def batch(runs: Path, keys: list[str], env: dict[str, str], *, dask: bool, kill:
             where = ("--scheduler", address) if dask else ("--jobs", "2")
             started = case.Batch(keys, runs, {} if dask else env, *where, *APPROVED, "--json")
             if kill:
-                pid = started.pid(kill)
+                pid = started.pid(kill.key)
                 os.kill(case.parent(pid) if dask else pid, signal.SIGKILL)
+                # Another worker takes the customer up at once.
+                kill.box.admin("DELETE", "/faults")
             return started.ended(patience_s=None)
 
 
