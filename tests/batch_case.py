@@ -57,10 +57,10 @@ class Batch:
             env={**os.environ, **env, "CRMBOOK_RUNS": str(runs)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def pid(self, key: str, at: str = "01_discovery") -> int:
+    def pid(self, key: str, at: str = "01_discovery", patience_s: float = PATIENCE_S) -> int:
         """The process of *key*, once it is in the phase *at*."""
         lock, state = self.runs / key / ".batch.lock", self.runs / key / "test-01" / "run.json"
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             if (
                 state.exists()

@@ -5,6 +5,7 @@ second batch, after the fault is mended, has to finish the three. With `dask` as
 one of which is killed too. Then the wall time of all customers, fresh each time, at each number of jobs, as a ratio to the first.
 """
 
+import math
 import os
 import signal
 import sys
@@ -73,7 +74,8 @@ def batch(
             where = ("--scheduler", address) if dask else ("--jobs", "2")
             started = case.Batch(keys, runs, {} if dask else env, *where, *APPROVED, "--json")
             if kill:
-                pid = started.pid(kill.key)
+                # A cluster takes the customers in an order of its own.
+                pid = started.pid(kill.key, patience_s=math.inf)
                 os.kill(case.parent(pid) if dask else pid, signal.SIGKILL)
                 # Another worker takes the customer up at once.
                 kill.box.admin("DELETE", "/faults")
