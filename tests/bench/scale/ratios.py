@@ -22,7 +22,7 @@ from bench.scale import tasks  # noqa: E402  the tests' folder is put in front f
 
 SIZE: Final = 200_000
 DATACOMPY: Final = ("datacompy", "pandas", "polars", "pyarrow")
-ROUTINE: Final = "| {:<32} | {:>9} | {:>9} | {:>11} | {:>12} | {:>8} |"
+ROUTINE: Final = "| {:<32} | {:>9} | {:>9} | {:>11} | {:>12} |"
 _GROUPS: Final = {
     "normalize": ("pandas", "bare_copy"),
     "compared": ("datacompy polars", "datacompy pandas", "bare_join"),
@@ -63,8 +63,8 @@ def main(contacts: int) -> None:
         folder = Path(name)
         tasks.made(folder, contacts)
         print(f"{contacts:,} contacts")
-        print(ROUTINE.format("work", "seconds", "processor", "ours : this", "by processor", "peak GiB"))
-        print("|---|--:|--:|--:|--:|--:|")
+        print(ROUTINE.format("work", "seconds", "processor", "ours : this", "by processor"))
+        print("|---|--:|--:|--:|--:|")
         for ours, others in _GROUPS.items():
             own = measured(ours, folder)
             _line(ours, own, own)
@@ -76,7 +76,7 @@ def _line(name: str, found: dict[str, Any], own: dict[str, Any]) -> None:
     print(
         ROUTINE.format(
             name, f"{found['seconds']:.2f}", f"{found['cpu_s']:.2f}", f"{own['seconds'] / found['seconds']:.2f}",
-            f"{own['cpu_s'] / found['cpu_s']:.2f}", f"{found['peak_bytes'] / 2**30:.2f}",
+            f"{own['cpu_s'] / found['cpu_s']:.2f}",
         ),
         flush=True,
     )  # fmt: skip

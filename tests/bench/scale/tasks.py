@@ -1,11 +1,10 @@
 """The pieces of work the ratios are made of, each in a process of its own: `python -m bench.scale.tasks NAME FOLDER`.
 
-Prints one line of JSON: seconds, processor seconds and the peak of memory of the work alone; what it reads stands in
+Prints one line of JSON: seconds and processor seconds of the work alone; what it reads stands in
 FOLDER, written by `made`.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -126,8 +125,7 @@ def main(name: str, folder: Path) -> None:
     started = _now()
     rows = TASKS[name](folder)
     wall, cpu = (now - then - apart for now, then, apart in zip(_now(), started, Clock.apart, strict=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"rows": rows, "seconds": wall, "cpu_s": cpu, "peak_bytes": peak}))
+    print(json.dumps({"rows": rows, "seconds": wall, "cpu_s": cpu}))
 
 
 if __name__ == "__main__":
