@@ -113,9 +113,6 @@ class Passing:
         self.sleep(wait_s)
 
 
-# ---- the source ---- #
-
-
 @contextmanager
 def source(rate: int | None, late_s: float) -> Iterator[tuple[Sandbox, Arrivals]]:
     """A history in pages of ten behind a vendor that allows *rate* a second and answers so late."""
@@ -191,9 +188,6 @@ def reading(rate: int | None, late_s: float = 0.0) -> None:
         rates = [arrivals.rate(rate) for arrivals in seen]
         ours, bare = (f"{found:.2f} a second" for found in rates)
         row(what, f"{rate} a second", ours, rates[0] / rate, refused, bare, rates)
-
-
-# ---- the target ---- #
 
 
 class Enough(Exception):  # noqa: N818
