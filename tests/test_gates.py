@@ -262,6 +262,25 @@ def test_what_is_stood_in_for_while_great_expectations_is_imported_is_whole_afte
     assert done.stdout.split() == ["Chart", "client", "0.0"]
 
 
+def test_an_expectation_that_needs_what_is_left_out_is_told_so(tmp_path: Path) -> None:
+    """In one line that says what to take instead, never as a check that passed."""
+    shares = {"values": ["contact", "company"], "weights": [0.5, 0.5]}
+    wanted = {
+        "type": "expect_column_kl_divergence_to_be_less_than",
+        "kwargs": {"column": "entity", "partition_object": shares, "threshold": 0.1},
+        "severity": "critical",
+        "meta": {"id": "Z-01"},
+    }
+    suite = tmp_path / "04_normalization.rejects.json"
+    suite.write_text(json.dumps({"name": "04_normalization.rejects", "expectations": [wanted]}))
+    rows = [("contact", "1", "email_invalid", "email", True)]
+    pl.DataFrame(rows, schema=tables.REJECTS.columns, orient="row").write_parquet(tmp_path / "rejects")
+    with pytest.raises(
+        UsageError, match=r"Z-01: cannot be evaluated: it needs scipy\.stats\.entropy, and .* take an"
+    ):
+        gates.validate(tmp_path / "rejects", suite, "rejects")
+
+
 def test_one_frame_after_another_is_judged_by_its_own_rows(tmp_path: Path) -> None:
     """The process hands every frame to the same batch definition: none may be taken for the one before."""
     suite = gates.suites("04_normalization")["rejects"]

@@ -41,9 +41,19 @@ def frames() -> Any:
     return asset.add_batch_definition_whole_dataframe("whole")
 
 
+class _Hollow(types.ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"it needs {self.__name__}.{name}, and Great Expectations is imported without {self.__name__} here;"
+            " take an expectation that compares no distributions"
+        )
+
+
 @contextmanager
 def _stood_in() -> Iterator[None]:
-    hollow: dict[str, Any] = {name: types.ModuleType(name) for name in _HOLLOW}
+    hollow: dict[str, Any] = {name: _Hollow(name) for name in _HOLLOW}
     hollow["scipy"].stats = hollow["scipy.stats"]
     given = {n: m for n, m in (hollow | dict.fromkeys(_ABSENT)).items() if n not in sys.modules}
     sys.modules.update(given)
