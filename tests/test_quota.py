@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from crmbook.errors import ConfigError, RateLimited
-from crmbook.vendors.quota import Quota, Refusals
+from crmbook.vendors.quota import WINDOWS_S, Quota, Refusals
 from crmbook.vendors.quota_headers import retry_after_s
 
 START = 1_800_000_000.0
@@ -124,12 +124,34 @@ class Server:
 @pytest.mark.parametrize("seed", range(5))
 def test_no_window_is_ever_overspent_however_late_requests_arrive(seed):
     """Twelve requests under way at once, each up to 4 s late and 4 s in the answering: none refused, 95 % used."""
-    luck, clock, limit, span_s = random.Random(seed), Clock(), 100, 3600.0
-    quota, server, events = budget(clock, hour=limit), Server(limit, span_s), []
-    for number in range(12):
+    luck = random.Random(seed)
+    refused, used = crowd(("hour", 100), askers=12, requests=600, way_s=lambda _number: luck.uniform(0, 4))
+    assert (refused, used >= 0.95) == (0, True)
+
+
+def test_a_far_vendors_second_is_used_to_95_percent():
+    """100 ms to the answer, five a second: the way is not waited for once it is known."""
+    refused, used = crowd(("second", 5), askers=8, requests=2000, way_s=lambda _number: 0.05)
+    assert (refused, used >= 0.95) == (0, True)
+
+
+def test_slow_first_answers_tell_nothing_about_the_way():
+    """Connections are opened with the first requests; what comes after them is faster, and nothing is overspent."""
+    refused, _used = crowd(
+        ("second", 5), askers=8, requests=400, way_s=lambda number: 0.4 if number < 8 else 0.01
+    )
+    assert refused == 0
+
+
+def crowd(limit, *, askers, requests, way_s):
+    """Requests refused, and the share used of *limit* by *askers* at once; *way_s* of the nth request, there as back."""
+    clock, (name, most) = Clock(), limit
+    span_s = WINDOWS_S[name]
+    quota, server, events = budget(clock, **{name: most}), Server(most, span_s), []
+    for number in range(askers):
         heapq.heappush(events, (START + number / 7, number, "leaves", None))
     sent = 0
-    while sent < 6 * limit:
+    while sent < requests:
         moment, number, what, call = heapq.heappop(events)
         clock.now = max(clock.now, moment)
         if what == "leaves":
@@ -139,15 +161,14 @@ def test_no_window_is_ever_overspent_however_late_requests_arrive(seed):
                 heapq.heappush(events, (clock.now + spent.retry_after_s, number, "leaves", None))
                 continue
             sent += 1
-            heapq.heappush(events, (clock.now + luck.uniform(0, 4), number, "arrives", call))
+            heapq.heappush(events, (clock.now + way_s(sent), number, "arrives", call))
         elif what == "arrives":
             server.arrives(moment)
-            heapq.heappush(events, (moment + luck.uniform(0, 4), number, "answered", call))
+            heapq.heappush(events, (moment + way_s(sent), number, "answered", call))
         else:
             quota.observe(200, {}, call)
             heapq.heappush(events, (moment, number, "leaves", None))
-    used = sent / (limit * ((clock.now - START) / span_s + 1))
-    assert (server.refused, used >= 0.95) == (0, True)
+    return server.refused, sent / (most * ((clock.now - START) / span_s + 1))
 
 
 def test_a_burst_that_was_refused_becomes_the_minutes_limit_for_an_hour():

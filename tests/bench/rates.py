@@ -5,8 +5,8 @@ pause after each where there is a limit, nothing written. The target is loaded o
 than the work, counted where the sandbox receives the requests; then a whole load is compared with a client of httpx
 that sends each write of the plan in one request, links inline, and looks at nothing; both leave the same tenant.
 User.com publishes no limit: 5 a second is the default of customer.toml, 20 is as much as a busy machine serves for sure.
-Late answers are the sandbox's; a request counts until a second after its answer, so they cost a second's window a share
-that a minute's or an hour's does not feel. The load's times are by the sandbox's clock, where waiting costs nothing,
+Late answers are the sandbox's; until the way to it is known, a request counts until a second after its answer, which costs a
+second's window a share that a minute's or an hour's does not feel. The load's times are by the sandbox's clock, where waiting costs nothing,
 except in the row that says real time.
 """
 
