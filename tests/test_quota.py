@@ -138,7 +138,7 @@ def test_a_far_vendors_second_is_used_to_95_percent():
 def test_slow_first_answers_tell_nothing_about_the_way():
     """Connections are opened with the first requests; what comes after them is faster, and nothing is overspent."""
     refused, _used = crowd(
-        ("second", 5), askers=8, requests=400, way_s=lambda number: 0.4 if number < 8 else 0.01
+        ("second", 5), askers=8, requests=400, way_s=lambda number: 0.4 if number <= 5 else 0.01
     )
     assert refused == 0
 
