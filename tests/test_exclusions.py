@@ -99,12 +99,10 @@ def _normalized(*named: str) -> normalization.Normalized:
         {"source_id": "4"},
     )
     decided = case.decided(exclusions=exclusions.located(_named(*named), people))
-    return normalization.normalize(
-        contacts=people, companies=companies({"source_id": "60", "name": "Haff", "p_website": None}),
-        deals=deals({"source_id": "50", "name": "Boat", "pipeline_id": "1", "stage_id": "10", "status": 1,
-                     "contact_id": "1", "company_id": "60"}),
-        **vars(decided),
-    )  # fmt: skip
+    firms = companies({"source_id": "60", "name": "Haff", "p_website": None})
+    sales = deals({"source_id": "50", "name": "Boat", "pipeline_id": "1", "stage_id": "10", "status": 1,
+                   "contact_id": "1", "company_id": "60"})  # fmt: skip
+    return normalization.normalize({"contact": people, "company": firms, "deal": sales}, decided)
 
 
 def test_whoever_is_named_stays_behind_with_what_leads_to_them() -> None:

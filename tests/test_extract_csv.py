@@ -121,13 +121,13 @@ def _normalized(run: Run, folder: Path) -> dict[str, bytes]:
     )
     fields = discovery.fields(contacts, companies, deals, attributes)
     decided = mapping.propose(fields)
-    made = normalization.normalize(
-        contacts=contacts, companies=companies, deals=deals, mapping=decided,
-        custom_fields=mapping.custom_fields(decided, fields),
+    under = normalization.Decisions(
+        mapping=decided, custom_fields=mapping.custom_fields(decided, fields),
         choices=mapping.choices(decided, contacts=contacts, companies=companies, deals=deals),
         stages=structure.stages(stages, deals), owners=structure.owners(agents, contacts, deals),
         policy=config.Policy(), time_zone="Europe/Warsaw", account_name_unique=True,
     )  # fmt: skip
+    made = normalization.normalize({"contact": contacts, "company": companies, "deal": deals}, under)
     for name, frame in vars(made).items():
         tables.conform(frame, tables.of(name)).write_parquet(folder / f"{name}.parquet")
     return {path.stem: path.read_bytes() for path in folder.iterdir()}

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Demo
 from crmbook import tables
-from crmbook.phases import events, history, listing
+from crmbook.phases import events, history, listing, parents
 from crmbook.sandbox import demo as scenario
 from history_rows import (
     TEAM,
@@ -50,9 +50,12 @@ def _carry(**changed: Any) -> history.History:
     rejects = pl.DataFrame(
         [("contact", "3", "email_missing", "email", True)], schema=tables.REJECTS.columns, orient="row"
     )
+    sources = {"contact": people, "company": companies(), "deal": deals()}
+    fates = parents.fates(
+        sources, merges=tables.MERGES.empty(), rejects=rejects, excluded=tables.EXCLUDED.empty()
+    )
     records = history.Records(
-        {"contact": people, "company": companies(), "deal": deals()}, tables.MERGES.empty(), rejects,
-        tables.EXCLUDED.empty(), changes=tables.CHANGES.empty(), loss=tables.LOSS.empty(),
+        sources, fates, rejects, changes=tables.CHANGES.empty(), loss=tables.LOSS.empty()
     )  # fmt: skip
     return history.carry(source, plans, records)
 

@@ -1,5 +1,6 @@
 """Source records to target-shaped ones: what is kept, merged, refused, moved and told."""
 
+import dataclasses
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -81,10 +82,12 @@ def told(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 def test_an_empty_account_gives_empty_conformed_tables() -> None:
     """Nothing in, nothing out, every table with its columns."""
     none = {"mapping": mapping(), "custom_fields": custom_fields(), "choices": choices(), "stages": stages()}
+    under = normalization.Decisions(
+        **none, owners=decided().owners, policy=Policy(), time_zone="UTC", account_name_unique=True
+    )
     made = normalization.normalize(
-        contacts=source.contacts(), companies=source.companies(), deals=source.deals(), **none,
-        owners=decided().owners, policy=Policy(), time_zone="UTC", account_name_unique=True,
-    )  # fmt: skip
+        {"contact": source.contacts(), "company": source.companies(), "deal": source.deals()}, under
+    )
     for name in (
         "sales_accounts",
         "contacts",
@@ -598,12 +601,8 @@ def test_every_row_is_accounted_for_and_every_end_of_a_link_exists() -> None:
          "contact_id": "2", "participants": ["3", "5"], "company_id": "51", "assigned_to": "8"},
         {"source_id": "8", "name": "E", "pipeline_id": "x", "contact_id": "1", "status": 1},
     )  # fmt: skip
-    under = decided()
-    made = normalization.normalize(
-        contacts=people, companies=firms, deals=sales, mapping=under.mapping, custom_fields=under.custom_fields,
-        choices=under.choices, stages=stages(*STAGES), owners=under.owners, policy=under.policy,
-        time_zone=under.time_zone, account_name_unique=True,
-    )  # fmt: skip
+    under = dataclasses.replace(decided(), stages=stages(*STAGES), account_name_unique=True)
+    made = normalization.normalize({"contact": people, "company": firms, "deal": sales}, under)
     assert made.balance.rows() == [
         ("company", 4, 2, 1, 1, 0, 0),
         ("contact", 5, 2, 1, 1, 1, 0),

@@ -67,8 +67,8 @@ def made_of(
     people: pl.DataFrame, fields: tuple[tuple[str, str, str, str], ...], **changed: Any
 ) -> pl.DataFrame:
     decided = case.decided(mapping=case.mapping(*fields), **changed)
-    empty = {"companies": tables.SOURCE_COMPANIES.empty(), "deals": tables.SOURCE_DEALS.empty()}
-    shaped = normalize(contacts=people, **empty, **vars(decided))
+    empty = {"company": tables.SOURCE_COMPANIES.empty(), "deal": tables.SOURCE_DEALS.empty()}
+    shaped = normalize({"contact": people, **empty}, decided)
     merged = shaped.merges.select("source_id", kept_id="survivor_id")
     kept = shaped.contacts.select("source_id", kept_id="source_id")
     pairs = roundtrip.paired(people, shaped.contacts, pl.concat([merged, kept]))

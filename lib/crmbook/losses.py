@@ -15,12 +15,12 @@ from crmbook.phases import (
     carriers,
     jsonfields,
     loss_tables,
-    parents,
     roundtrip,
     roundtrip_structure,
     roundtrip_values,
 )
 from crmbook.phases.edition import MODULES, PLACES
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.normalization import Decisions
 from crmbook.phases.standard_map import ORIGINAL_ID
 from crmbook.runs import Run
@@ -38,23 +38,22 @@ def preview(run: Run) -> pl.DataFrame:
     What only 03 measures is taken as most tenants have it: account names unique, every type of activity there.
     """
     decided = normalizing.planned(run, account_name_unique=True)
-    made = normalizing.made(run, decided, types=None, lists=[])
-    fates = parents.fates(
-        made.sources,
-        merges=made.tables["merges"],
-        rejects=made.tables["rejects"],
-        excluded=made.tables["excluded"],
-    )
-    measured = [
-        _measured(entity, source, made.tables[MODULES[entity]], fates[entity], decided)[0]
-        for entity, source in made.sources.items()
-    ]
+    shaped = normalizing.records(run, decided)
+    left = normalizing.what_history_needs(run, decided, shaped)
     whole = loss_tables.records(
-        rejects=made.tables["rejects"], excluded=made.tables["excluded"], merges=made.tables["merges"],
-        sizes={entity: source.height for entity, source in made.sources.items()},
+        rejects=shaped.rejects, excluded=shaped.excluded, merges=shaped.merges,
+        sizes={entity: fate.height for entity, fate in left.fates.items()},
     )  # fmt: skip
-    rows_in = dict(made.tables["history_balance"].select("entity", "rows_in").iter_rows())
-    past = loss_tables.of_history(made.tables["loss"], rows_in)
+    rows = {entity: getattr(shaped, MODULES[entity]) for entity in _SOURCES}
+    # The records of a large account have no room beside its history, nor beside one another's.
+    del shaped
+    measured = [
+        _measured(entity, left.sources[entity], rows.pop(entity), left.fates[entity], decided)[0]
+        for entity in _SOURCES
+    ]
+    told = normalizing.past(run, decided, left, types=None, lists=[])
+    rows_in = dict(told.history_balance.select("entity", "rows_in").iter_rows())
+    past = loss_tables.of_history(told.loss, rows_in)
     behind = loss_tables.left_behind(run.read("unmapped"))
     return run.save(
         "loss_preview",
@@ -86,25 +85,32 @@ def agree(run: Run) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def find(run: Run, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def find(run: Run, actual: Mapping[str, Frame]) -> pl.DataFrame:
     """`lost_fields`, saved; *actual* are the `actual_*` tables by place (company, contact, lead, deal)."""
     decided, actual = normalizing.decided(run), delta_check.as_left(run, actual)
-    classes, crosswalk = run.read("classes"), run.read("crosswalk")
+    classes = only(run.scan("classes"), "entity", "source_id", "class", "module", "target_id")
+    crosswalk = run.read("crosswalk")
     fates = _fates(classes, run.read("merges"))
-    currencies = run.read("target_currencies").select("currency_id", currency="code")
+    codes = dict(run.read("target_currencies").select("currency_id", "code").iter_rows())
     parts, compared = [], []
     for entity, name in _SOURCES.items():
-        source = jsonfields.extended(run.read(f"source_{name}"), decided.mapping, entity)
+        source = jsonfields.extended(run.scan(f"source_{name}"), decided.mapping, entity)
         for place in PLACES[entity]:
             if place not in actual:
                 continue
-            rows = _of_source(actual[place], classes, place)
+            # Whatever mark a record carries: it is the one reconciliation found it to be.
+            rows = actual[place].lazy().rename({"source_id": ORIGINAL_ID})
+            whose = _whose(actual[place], classes, place)
             if entity == "deal":
-                rows = rows.join(currencies, on="currency_id", how="left", maintain_order="left")
+                rows = rows.with_columns(
+                    currency=pl.col("currency_id").replace_strict(codes, default=None, return_dtype=pl.String)
+                )
             matched = crosswalk.filter((pl.col("entity") == place) & (pl.col("origin") == "matched"))[
                 "source_id"
             ]
-            found, filled = _measured(entity, source, rows, fates[entity], decided, matched=matched.to_list())
+            found, filled = _measured(
+                entity, source, rows, fates[entity], decided, matched=matched.to_list(), whose=whose
+            )
             parts.append(found)
             compared += filled
     parts.append(roundtrip_structure.stages(decided, run.read("target_stages")))
@@ -115,15 +121,18 @@ def find(run: Run, actual: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 def _measured(
     entity: str,
-    source: pl.DataFrame,
-    rows: pl.DataFrame,
+    source: Frame,
+    rows: Frame,
     fate: pl.DataFrame,
     decided: Decisions,
     *,
     matched: list[str] | None = None,
+    whose: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, list[tuple[str, str, int]]]:
-    placed = roundtrip_structure.with_places(source, decided) if entity == "deal" else source
-    pairs = roundtrip.paired(placed, rows, fate, matched=matched or ())
+    more = None
+    if entity == "deal":
+        more = roundtrip_structure.places(only(source, *roundtrip_structure.PLACED_BY), decided)
+    pairs = roundtrip.paired(source, rows, fate, matched=matched or (), more=more, whose=whose)
     ways = [
         *roundtrip_values.values(entity, pairs, decided),
         *roundtrip_structure.ways(entity, pairs, decided),
@@ -142,8 +151,8 @@ def _fates(classes: pl.DataFrame, merges: pl.DataFrame) -> dict[str, pl.DataFram
     return {entity: both.filter(pl.col("entity") == entity).drop("entity") for entity in _SOURCES}
 
 
-def _of_source(actual: pl.DataFrame, classes: pl.DataFrame, place: str) -> pl.DataFrame:
-    """*actual* under the source ids reconciliation found for its records, whatever mark they carry."""
+def _whose(actual: Frame, classes: pl.DataFrame, place: str) -> pl.DataFrame:
+    """`source_id` that reconciliation found for the row `theirs` of *actual*."""
     ours = classes.filter(pl.col("class").is_in(_LOADED), pl.col("module") == MODULES[place])
-    marked = actual.rename({"source_id": ORIGINAL_ID})
-    return marked.join(ours.select("source_id", "target_id"), on="target_id")
+    rows = only(actual, "target_id").with_row_index("theirs")
+    return rows.join(ours.select("source_id", "target_id"), on="target_id").select("source_id", "theirs")

@@ -4,15 +4,16 @@ Records first, because history hangs on the ones that are left; then history, wh
 take some losses back. What the target has (activity types, lists) is read from 03.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
 from crmbook import lineage
 from crmbook.phases import edition as editions
-from crmbook.phases import engagement, exclusions, history, jsonfields, normalization
+from crmbook.phases import engagement, exclusions, history, jsonfields, normalization, parents
 from crmbook.runs import Run
+from crmbook.stored import Stored
 
 _DECIDED: Final = ("mapping", "custom_fields", "choices", "stages", "owners", "tag_plan", "exclusions")
 _RECORDS: Final = {"contact": "contacts", "company": "companies", "deal": "deals"}
@@ -32,56 +33,81 @@ def planned(run: Run, *, account_name_unique: bool) -> normalization.Decisions:
     )
 
 
-@dataclass(frozen=True)
-class Made:
-    """Everything 04 makes: the sources with extracted parts, by entity, and its tables by name."""
+class Sources(Stored):
+    """The source tables by entity (contact, company, deal) with the parts of JSON properties *mapping* asks for."""
 
-    sources: dict[str, pl.DataFrame]
-    tables: dict[str, pl.DataFrame]
+    def __init__(self, run: Run, mapping: pl.DataFrame) -> None:
+        super().__init__(run, {entity: f"source_{name}" for entity, name in _RECORDS.items()})
+        self._mapping = mapping
+
+    def __getitem__(self, entity: str) -> pl.DataFrame:
+        return jsonfields.extended(super().__getitem__(entity), self._mapping, entity)
 
 
 def normalize(run: Run) -> pl.DataFrame:
     """Every table of 04, saved; returns the balance."""
+    decisions = decided(run)
     theirs = run.read("existing_lists").filter(pl.col("source_id").is_null())
-    run.save_all(
-        **made(
-            run,
-            decided(run),
-            types=run.read("target_activity_types").get_column("internal_name").unique().to_list(),
-            lists=theirs.get_column("name").to_list(),
-        ).tables
-    )
+    shaped = records(run, decisions)
+    run.save("exclusions_obeyed", obeyed(decisions, shaped))
+    left = what_history_needs(run, decisions, shaped)
+    told = ("rejects", "changes", "loss")
+    run.save_all(**{name: frame for name, frame in vars(shaped).items() if name not in told})
+    # A large account's records have no room beside its history.
+    del shaped
+    types = run.read("target_activity_types").get_column("internal_name").unique().to_list()
+    run.save_all(**vars(past(run, decisions, left, types=types, lists=theirs.get_column("name").to_list())))
     return run.read("balance")
 
 
-def made(run: Run, decisions: normalization.Decisions, *, types: list[str] | None, lists: list[str]) -> Made:
+def records(run: Run, decisions: normalization.Decisions) -> normalization.Normalized:
+    """Contacts, companies and deals under *decisions*, as the run's edition can hold them; nothing saved."""
+    activities = run.scan("source_activities").select("activity_type_id", "contact_id").collect()
+    emails = run.scan("source_emails").select("contact_id", "sent_at", "opened_at", "clicked_at").collect()
+    engaged = engagement.engagement(activities, run.read("source_activity_types"), emails)
+    shaped = normalization.normalize(
+        Sources(run, decisions.mapping), decisions, engagement=engaged, standing=_standing(run)
+    )
+    edition = editions.of(run.target.edition)
+    return replace(shaped, **edition.fitted(contacts=shaped.contacts, links=shaped.links, loss=shaped.loss))
+
+
+def obeyed(decisions: normalization.Decisions, shaped: normalization.Normalized) -> pl.DataFrame:
+    """`exclusions_obeyed`: whether each exclusion held."""
+    return exclusions.obeyed(
+        decisions.exclusions, excluded=shaped.excluded, contacts=shaped.contacts, merges=shaped.merges
+    )
+
+
+def what_history_needs(
+    run: Run, decisions: normalization.Decisions, shaped: normalization.Normalized
+) -> history.Records:
+    """What became of the records, as far as history asks; it does not keep *shaped* alive."""
+    ids = {
+        entity: run.scan(f"source_{name}").select("source_id").collect() for entity, name in _RECORDS.items()
+    }
+    fates = parents.fates(ids, merges=shaped.merges, rejects=shaped.rejects, excluded=shaped.excluded)
+    return history.Records(
+        Sources(run, decisions.mapping), fates, shaped.rejects, changes=shaped.changes, loss=shaped.loss,
+        unlisted=editions.of(run.target.edition).unlisted(shaped.contacts),
+    )  # fmt: skip
+
+
+def past(
+    run: Run,
+    decisions: normalization.Decisions,
+    left: history.Records,
+    *,
+    types: list[str] | None,
+    lists: list[str],
+) -> history.History:
     """
-    The tables of 04 under *decisions*, nothing saved.
+    The history that hangs on what is *left* of the records; nothing saved.
 
     *types* are the internal names of the target's activity types (None where nobody looked), *lists* the names of
     its own contact lists.
     """
-    sources = {
-        entity: jsonfields.extended(run.read(f"source_{name}"), decisions.mapping, entity)
-        for entity, name in _RECORDS.items()
-    }
-    source = _source(run)
-    engaged = engagement.engagement(source.activities, run.read("source_activity_types"), source.emails)
-    shaped = normalization.normalize(
-        contacts=sources["contact"], companies=sources["company"], deals=sources["deal"], engagement=engaged,
-        standing=_standing(run), **vars(decisions),
-    )  # fmt: skip
-    edition = editions.of(run.target.edition)
-    shaped = replace(shaped, **edition.fitted(contacts=shaped.contacts, links=shaped.links, loss=shaped.loss))
-    records = history.Records(
-        sources, shaped.merges, shaped.rejects, shaped.excluded, changes=shaped.changes, loss=shaped.loss,
-        unlisted=edition.unlisted(shaped.contacts),
-    )  # fmt: skip
-    told = history.carry(source, _plans(run, decisions, types, lists), records)
-    obeyed = exclusions.obeyed(
-        decisions.exclusions, excluded=shaped.excluded, contacts=shaped.contacts, merges=shaped.merges
-    )
-    return Made(sources, {**vars(shaped), **vars(told), "exclusions_obeyed": obeyed})
+    return history.carry(_source(run), _plans(run, decisions, types, lists), left)
 
 
 def _standing(run: Run) -> dict[str, pl.DataFrame]:

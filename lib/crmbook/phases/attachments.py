@@ -5,6 +5,7 @@ documents on the surviving record, and an account of every file and link. What t
 rejected with the reason, never attached to something else.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -19,14 +20,14 @@ _ENTITIES: Final = ("contact", "company", "deal")
 
 
 def documents(
-    files: pl.DataFrame, sources: dict[str, pl.DataFrame], mapping: pl.DataFrame, fates: parents.Fates
+    files: pl.DataFrame, sources: Mapping[str, pl.DataFrame], mapping: pl.DataFrame, fates: parents.Fates
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The documents to attach (`tables.DOCUMENTS`), and what becomes of every file and link (`tables.CARRIED`)."""
     fate = pl.concat(
         [fates[entity].lazy().with_columns(entity=pl.lit(entity)) for entity in _ENTITIES]
     ).select("entity", "source_id", "kept_id", why="reason")
     rows = (
-        pl.concat([_files(files), *(_links(sources[e], mapping, e) for e in _ENTITIES)])
+        pl.concat([_files(files), *(_links(sources, mapping, e) for e in _ENTITIES)])
         .join(fate, on=["entity", "source_id"], how="left", maintain_order="left")
         .with_columns(reason=_reason())
         .collect()
@@ -71,11 +72,14 @@ def _files(files: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def _links(source: pl.DataFrame, mapping: pl.DataFrame, entity: str) -> pl.LazyFrame:
+def _links(sources: Mapping[str, pl.DataFrame], mapping: pl.DataFrame, entity: str) -> pl.LazyFrame:
     marked = mapping.filter(
         pl.col("entity") == entity, pl.col("target_field") == LINKS, pl.col("decision") != "skip"
     )["source_field"]
-    nothing = pl.lit(None, dtype=pl.String)
+    nothing, none = pl.lit(None, dtype=pl.String), _files(tables.SOURCE_FILES.empty())
+    if marked.is_empty():
+        return none
+    source = sources[entity]
     parts = [
         source.lazy()
         .filter(parse.trimmed(pl.col(field)).is_not_null())
@@ -95,7 +99,7 @@ def _links(source: pl.DataFrame, mapping: pl.DataFrame, entity: str) -> pl.LazyF
         for field in marked
         if field in source.columns
     ]
-    return pl.concat([_files(tables.SOURCE_FILES.empty()), *parts])
+    return pl.concat([none, *parts])
 
 
 def _reason() -> pl.Expr:

@@ -6,7 +6,7 @@ target keeps; whatever the carrier has no field for stands in its text, and text
 whole in a note beside it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -80,6 +80,21 @@ def carry(
         carried=parents.carried([_account(rows)]),
         changes=_tallied(tables.CHANGES, written, _CHANGES),
         loss=_tallied(tables.LOSS, written, _LOSSES),
+    )
+
+
+def joined(parts: Iterable[Dated]) -> Dated:
+    """*parts*, made of different entries, as one."""
+    made = list(parts)
+    whole = {
+        name: tables.conform(pl.concat([getattr(part, name) for part in made]), tables.of(name))
+        for name in ("tasks", "appointments", "sales_activities", "carried")
+    }
+    return Dated(
+        **whole,
+        blocks=pl.concat([part.blocks for part in made]),
+        changes=merged(tables.CHANGES, *(part.changes for part in made)),
+        loss=merged(tables.LOSS, *(part.loss for part in made)),
     )
 
 

@@ -5,7 +5,7 @@ tasks, meetings, sales activities, notes, lists with members, documents, and one
 which record carries it, or why none does. Rows in = carried + rejected + skipped, per kind of history.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +28,7 @@ from crmbook.phases.shape import merged
 
 NOTES: Final = "notes"
 STATES: Final = ("carried", "rejected", "skipped")
+_AT_ONCE: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,13 @@ class Plans:
 class Records:
     """
     The records of 04 that history hangs on: source tables by entity (contact, company, deal), with extracted
-    parts of JSON properties, and the tables that say what became of their rows. *unlisted* are the surviving
-    contacts (source ids) who have no place in a list.
+    parts of JSON properties, read when they are asked for, and what became of their rows. *unlisted* are the
+    surviving contacts (source ids) who have no place in a list.
     """
 
-    sources: dict[str, pl.DataFrame]
-    merges: pl.DataFrame
+    sources: Mapping[str, pl.DataFrame]
+    fates: parents.Fates
     rejects: pl.DataFrame
-    excluded: pl.DataFrame
     changes: pl.DataFrame
     loss: pl.DataFrame
     unlisted: pl.Series = field(default_factory=lambda: pl.Series("source_id", [], dtype=pl.String))
@@ -93,17 +93,11 @@ class History:
 
 def carry(source: Source, plans: Plans, records: Records) -> History:
     """The history of *source* as *plans* decide, hung on what is left of *records*."""
-    fates = parents.fates(
-        records.sources, merges=records.merges, rejects=records.rejects, excluded=records.excluded
+    fates = records.fates
+    made = dated.joined(
+        dated.carry(entries, fates, plans.owners, plans.types_in_target)
+        for entries in _entries(source, plans)
     )
-    entries = pl.concat(
-        [
-            activities.entries(source.activities, plans.activity_types),
-            activities.mails(source.emails, plans.activity_types),
-            events.entries(source.events, plans.event_types, plans.owners),
-        ]
-    )
-    made = dated.carry(entries, fates, plans.owners, plans.types_in_target)
     told = events.summaries(source.events, plans.event_types, plans.owners, fates)
     talks = conversations.talks(source.conversations, source.messages, plans.owners, fates)
     whole = overflow.overflow(records.sources, records.rejects, records.loss, fates)
@@ -135,6 +129,15 @@ def carry(source: Source, plans: Plans, records: Records) -> History:
         changes=merged(tables.CHANGES, records.changes, made.changes, whole.changes),
         loss=merged(tables.LOSS, whole.loss, made.loss),
     )
+
+
+def _entries(source: Source, plans: Plans) -> Iterator[pl.LazyFrame]:
+    """The dated entries of *source* part by part: what they become is several times as large as what they are made of."""
+    for part in source.activities.iter_slices(_AT_ONCE):
+        yield activities.entries(part, plans.activity_types)
+    for part in source.emails.iter_slices(_AT_ONCE):
+        yield activities.mails(part, plans.activity_types)
+    yield events.entries(source.events, plans.event_types, plans.owners)
 
 
 def rows_in(source: Source, members: pl.DataFrame, carried: pl.DataFrame) -> dict[str, int]:

@@ -41,6 +41,12 @@ _FIELD_OF: Final = {
     "contact_owner": ("contact", "assigned_to"),
     "deal_owner": ("deal", "assigned_to"),
 }
+# What relations are made of; all of a wide table would stay in memory for it.
+ENDS: Final = {
+    "company": ("source_id",),
+    "contact": ("source_id", "company_ids", "assigned_to"),
+    "deal": ("source_id", "status", "contact_id", "participants", "company_id", "assigned_to"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def links(
     contacts: Shaped,
     deals: Shaped,
 ) -> pl.DataFrame:
-    """Every relation of the source with its outcome: `tables.LINKS`."""
+    """Every relation of the source with its outcome: `tables.LINKS`; of the source the columns ENDS are enough."""
     resolved = linking.resolve(
         linking.relations(source_contacts, source_deals),
         fates={
@@ -83,65 +89,55 @@ def links(
     return linking.with_primary(linking.left_behind(resolved, left), contacts.rows)
 
 
-def balance(sources: dict[str, pl.DataFrame], shaped: dict[str, Shaped]) -> pl.DataFrame:
+def balance(rows_in: Mapping[str, int], shaped: Mapping[str, Shaped]) -> pl.DataFrame:
     """Rows in beside rows out, merged, rejected and excluded, per entity: `tables.BALANCE`."""
     rows = []
     for entity, part in shaped.items():
         out = part.rows.height
         rejected_ids = part.rejects.filter("is_blocking")["source_id"].n_unique()
         counts = (out, part.merges.height, rejected_ids, part.excluded.height)
-        rows.append((entity, sources[entity].height, *counts, sources[entity].height - sum(counts)))
+        rows.append((entity, rows_in[entity], *counts, rows_in[entity] - sum(counts)))
     return tables.conform(pl.DataFrame(rows, schema=tables.BALANCE.columns, orient="row"), tables.BALANCE)
 
 
 def normalize(
+    sources: Mapping[str, pl.DataFrame],
+    decided: Decisions,
     *,
-    contacts: pl.DataFrame,
-    companies: pl.DataFrame,
-    deals: pl.DataFrame,
-    mapping: pl.DataFrame,
-    custom_fields: pl.DataFrame,
-    choices: pl.DataFrame,
-    stages: pl.DataFrame,
-    owners: pl.DataFrame,
-    policy: Policy,
-    time_zone: str,
-    account_name_unique: bool,
-    tag_plan: pl.DataFrame | None = None,
-    exclusions: pl.DataFrame | None = None,
     engagement: pl.DataFrame | None = None,
     standing: Mapping[str, pl.DataFrame] | None = None,
 ) -> Normalized:
     """
-    Contacts, companies and deals at once: the source tables under the decisions of 02 (see `Decisions`).
+    Contacts, companies and deals at once under the decisions of 02.
 
-    *engagement* is what the history says of contacts (`contact_id`, `is_engaged`), *standing* the contacts and companies
-    an earlier run wrote to the target: they survive a merge.
+    *sources* are the source tables by entity (contact, company, deal); each is asked for when its turn comes and let go
+    after it. *engagement* is what the history says of contacts (`contact_id`, `is_engaged`), *standing* the contacts and
+    companies an earlier run wrote to the target: they survive a merge.
     """
     there = standing or {}
-    decided = Decisions(
-        mapping, custom_fields, choices, stages, owners, policy, time_zone, account_name_unique,
-        tables.TAG_PLAN.empty() if tag_plan is None else tag_plan,
-        tables.EXCLUSIONS.empty() if exclusions is None else exclusions,
-    )  # fmt: skip
-    account_part = organizations.accounts(companies, decided, there.get("company"))
-    contact_part = people.contacts(
-        contacts, decided, source_deals=deals, accounts=account_part, engagement=engagement,
+    ends = {entity: sources[entity].select(columns) for entity, columns in ENDS.items()}
+    parts = {"company": organizations.accounts(sources["company"], decided, there.get("company"))}
+    parts["contact"] = people.contacts(
+        sources["contact"], decided, source_deals=ends["deal"], accounts=parts["company"], engagement=engagement,
         standing=there.get("contact"),
     )  # fmt: skip
-    deal_part = opportunities.deals(deals, decided, accounts=account_part, contacts=contact_part)
-    parts = {"company": account_part, "contact": contact_part, "deal": deal_part}
+    parts["deal"] = opportunities.deals(
+        sources["deal"], decided, accounts=parts["company"], contacts=parts["contact"]
+    )
+    accounts, contacts, deals = parts.values()
     return Normalized(
-        sales_accounts=account_part.rows,
-        contacts=contact_part.rows,
-        deals=deal_part.rows,
-        links=links(contacts, deals, decided, accounts=account_part, contacts=contact_part, deals=deal_part),
+        sales_accounts=accounts.rows,
+        contacts=contacts.rows,
+        deals=deals.rows,
+        links=links(
+            ends["contact"], ends["deal"], decided, accounts=accounts, contacts=contacts, deals=deals
+        ),
         rejects=merged(tables.REJECTS, *(p.rejects for p in parts.values())),
         excluded=merged(tables.EXCLUDED, *(p.excluded for p in parts.values())),
         merges=merged(tables.MERGES, *(p.merges for p in parts.values())),
         changes=merged(tables.CHANGES, *(p.changes for p in parts.values())),
         loss=merged(tables.LOSS, *(p.loss for p in parts.values())),
-        balance=balance({"company": companies, "contact": contacts, "deal": deals}, parts),
+        balance=balance({entity: frame.height for entity, frame in ends.items()}, parts),
     )
 
 

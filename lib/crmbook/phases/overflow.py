@@ -4,6 +4,7 @@ In: the non-blocking rejects `too_long` and the source they speak of. Out: the b
 losses that are none any more. Only a value whose record is not moved stays behind, with its record.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -24,7 +25,7 @@ class Overflow(NamedTuple):
 
 
 def overflow(
-    sources: dict[str, pl.DataFrame], rejects: pl.DataFrame, loss: pl.DataFrame, fates: parents.Fates
+    sources: Mapping[str, pl.DataFrame], rejects: pl.DataFrame, loss: pl.DataFrame, fates: parents.Fates
 ) -> Overflow:
     """The values of *rejects* that are too long, as notes on the surviving records."""
     long = rejects.filter(pl.col("rule") == RULE, pl.col("entity").is_in(list(sources)))

@@ -5,6 +5,7 @@ company. A merged record's history hangs on its survivor. What hangs on nothing 
 record is not moved, or `no_parent` where it names none.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -20,9 +21,9 @@ Fates = dict[str, pl.DataFrame]
 
 
 def fates(
-    sources: dict[str, pl.DataFrame], *, merges: pl.DataFrame, rejects: pl.DataFrame, excluded: pl.DataFrame
+    ids: Mapping[str, pl.DataFrame], *, merges: pl.DataFrame, rejects: pl.DataFrame, excluded: pl.DataFrame
 ) -> Fates:
-    """What became of every contact, company and deal of *sources*: `links.fate` per entity."""
+    """What became of every contact, company and deal of *ids* (`source_id` by entity): `links.fate` per entity."""
 
     def of(table: pl.DataFrame, entity: str) -> pl.DataFrame:
         return table.filter(pl.col("entity") == entity)
@@ -35,7 +36,7 @@ def fates(
             rejects=of(rejects, entity),
             excluded=of(excluded, entity),
         )
-        for entity, source in sources.items()
+        for entity, source in ids.items()
     }
 
 

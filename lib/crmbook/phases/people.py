@@ -42,10 +42,15 @@ def contacts(
     *engagement* (`contact_id`, `is_engaged`).
     """
     excluded = exclusions.left_out(source, decided.exclusions, otherwise=exclusion())
-    included = source.filter(~pl.col("source_id").is_in(excluded["source_id"].implode()))
-    shaped = cells(included, entity=ENTITY, decided=decided, table=tables.CONTACTS)
-    rows = _contact_structure(shaped.rows, included, decided, accounts)
-    rows, rejects = addressed(rows, shaped.rejects, decided.policy.contact_without_email)
+    ids, evidence = source.select("source_id"), split.evidence(source, source_deals, engagement)
+    # Of a large account two copies of its contacts are as much as there is room for: whatever is done with, goes.
+    source = source.filter(~pl.col("source_id").is_in(excluded["source_id"].implode()))
+    shaped = cells(source, entity=ENTITY, decided=decided, table=tables.CONTACTS)
+    rows, rejects, flags = shaped.rows, shaped.rejects, shaped.flags
+    del shaped
+    rows = _contact_structure(rows, source, decided, accounts)
+    del source
+    rows, rejects = addressed(rows, rejects, decided.policy.contact_without_email)
     rows = rows.with_columns(_email=clean.email_key(pl.col("email")), _filled=_filled(rows))
     rows = dedupe.standing(rows, standing)
     twins = dedupe.merges(rows, key=["_email"], rank=_rank(), rule="email", entity=ENTITY)
@@ -59,14 +64,15 @@ def contacts(
     rows, filled, collapsed = dedupe.fold(rows, twins, rank=_rank(), own=(*_OWN, *_HELPERS[1:]))
     tidied = tally(tables.CHANGES, ENTITY, [("name", "name", int(rows["_is_tidied"].sum()))])
     rows, told = named(rows, "_name")
+    rows = rows.drop(_HELPERS)
     excluded = excluded.with_columns(entity=pl.lit(ENTITY)).select(list(tables.EXCLUDED.columns))
-    fate = fate_of(source, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
-    rows = _sided(rows, split.of_survivors(split.evidence(source, source_deals, engagement), fate))
+    fate = fate_of(ids, entity=ENTITY, merges=twins, rejects=rejects, excluded=excluded)
+    rows = _sided(rows, split.of_survivors(evidence, fate))
     tagged = tagging.placed(rows, decided.tag_plan, ENTITY)
-    changes, loss = counted(ENTITY, shaped.flags, fate)
+    changes, loss = counted(ENTITY, flags, fate)
     lost = dedupe.collapsed(ENTITY, collapsed, {"owner_agent_id": "assigned_to", **decided.source_of(ENTITY)})
     return Shaped(
-        rows=tables.conform(tagged.rows.drop(_HELPERS), tables.CONTACTS),
+        rows=tables.conform(tagged.rows, tables.CONTACTS),
         fate=fate,
         rejects=merged(tables.REJECTS, rejects, told.rejects, tagged.rejects),
         excluded=tables.conform(excluded, tables.EXCLUDED),
