@@ -5,7 +5,8 @@ In: an open run of 01_discovery. Out: its `raw_*`, `source_*` and `inventory` ta
 Everything that can be read is saved before the run stops for agents or pipelines that a person has to give.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -23,9 +24,10 @@ from crmbook import (
     waiting,
 )
 from crmbook.errors import NotFound, Waiting
-from crmbook.extract_frames import Columns
+from crmbook.extract_columns import Columns
 from crmbook.phases import sampling
 from crmbook.runs import Run
+from crmbook.vendors import usercom_csv_parts
 from crmbook.vendors.quota import Quota
 from crmbook.vendors.trust import checked_base_url
 from crmbook.vendors.usercom import Page, Record, UserCom
@@ -62,6 +64,30 @@ class _Extract:
             yield page.records
         self.run.progress(entity, fetched, fetched)
         self.note(entity, reported=reported, fetched=fetched, distinct=len(seen), rejected=rejected)
+
+    def take(self, entity: str, route: str, columns: Columns) -> None:
+        """
+        Every record of a large entity into *columns*; afterwards its inventory row stands.
+
+        Raises:
+            NotFound: the account has no such route.
+        """
+        client = self.client
+        if isinstance(client, UserCom):
+            for records in self.records(entity, client.pages(route)):
+                columns.add(records)
+            return
+        fetched = 0
+        for part in usercom_csv_parts.parts(client, route):
+            if isinstance(part, usercom_csv_parts.Part):
+                columns.add_part(part)
+                fetched += part.ids.len()
+            else:
+                columns.add(part)
+                fetched += len(part)
+            self.run.progress(entity, fetched, None)
+        self.run.progress(entity, fetched, fetched)
+        self.note(entity, fetched=fetched, distinct=columns.distinct, rejected=client.rejected(route))
 
     def note(
         self,
@@ -140,15 +166,13 @@ def _fetch(job: _Extract) -> None:
     for entity, table in _SMALL.items():
         _small(job, entity, table)
     missing = [entity for entity in source_files.FILES if not _settings(job, entity, filled[entity])]
-    frames = {entity: _records(job, entity, declared) for entity in _SOURCES}
-    with extract_history.History(job) as history:
-        heard = history.with_last_heard(frames["contacts"], everybody=not run.sample)
-        frames = _sampled(run, {**frames, "contacts": heard})
+    with contextlib.ExitStack() as opened:
+        columns = {entity: opened.enter_context(_columns(job, entity, declared)) for entity in _SOURCES}
+        history = opened.enter_context(extract_history.History(job))
         if run.sample:
-            frames["contacts"] = history.with_last_heard(frames["contacts"], everybody=True)
-        for entity, frame in frames.items():
-            run.save(f"source_{entity}", frame)
-        history.save(**frames)
+            _save_sample(run, columns, history)
+        else:
+            _save_all(run, columns, history)
     _segment_members(job)
     _campaigns(job)
     run.save("inventory", pl.DataFrame(job.inventory, schema=tables.INVENTORY.columns))
@@ -183,14 +207,38 @@ def _settings(job: _Extract, entity: str, filled: pl.DataFrame | None) -> bool:
     return records is not None
 
 
-def _records(job: _Extract, entity: str, declared: pl.DataFrame) -> pl.DataFrame:
+def _columns(job: _Extract, entity: str, declared: pl.DataFrame) -> Columns:
     route, table, owner = _SOURCES[entity]
     names = declared.filter(pl.col("entity") == owner).get_column("property").to_list()
-    columns = Columns(table, names)
-    for records in job.records(entity, job.client.pages(route)):
-        columns.add(records)
-    job.run.save(f"raw_{entity}", columns.raw())
-    return columns.frame()
+    columns = Columns(table, names, job.run.data_folder)
+    try:
+        job.take(entity, route, columns)
+        columns.save_raw(job.run, f"raw_{entity}")
+    except BaseException:
+        columns.close()
+        raise
+    return columns
+
+
+def _save_all(run: Run, columns: Mapping[str, Columns], history: extract_history.History) -> None:
+    contacts = columns["contacts"].lazy().select(extract_history.ASKED).collect()
+    heard = history.with_last_heard(contacts, everybody=True)
+    news = heard.select("source_id", "last_heard")
+    is_told = heard.get_column("last_heard").null_count() == contacts.get_column("last_heard").null_count()
+    for entity, table in columns.items():
+        table.save(run, news if entity == "contacts" and not is_told else None)
+    nobody = tables.SOURCE_COMPANIES.empty(), tables.SOURCE_DEALS.empty()
+    history.save(heard, *nobody)
+
+
+def _save_sample(run: Run, columns: Mapping[str, Columns], history: extract_history.History) -> None:
+    frames = {entity: table.frame() for entity, table in columns.items()}
+    heard = history.with_last_heard(frames["contacts"], everybody=False)
+    frames = _sampled(run, {**frames, "contacts": heard})
+    frames["contacts"] = history.with_last_heard(frames["contacts"], everybody=True)
+    for entity, frame in frames.items():
+        run.save(f"source_{entity}", frame)
+    history.save(**frames)
 
 
 def _segment_members(job: _Extract) -> None:
@@ -221,8 +269,6 @@ def _raw(raw: dict[str, str]) -> pl.DataFrame:
 
 
 def _sampled(run: Run, frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    if not run.sample:
-        return frames
     cut = sampling.sample(frames["contacts"], frames["companies"], frames["deals"], run.sample)._asdict()
     run.log("sampled", **{entity: frame.height for entity, frame in cut.items()})
     return cut

@@ -10,7 +10,7 @@ count; the tables are empty and the inventory says `skipped`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, Self
 
 import polars as pl
@@ -19,7 +19,9 @@ from crmbook import delta_extract, parse, tables
 from crmbook import extract_history_frames as typed
 from crmbook import extract_history_store as stores
 from crmbook.errors import NotFound
+from crmbook.extract_columns import Columns
 from crmbook.extract_history_asking import Asking, reading
+from crmbook.extract_history_marks import Marks
 from crmbook.extract_history_talks import LISTS, MESSAGES, Conversations, Note
 from crmbook.runs import Run
 from crmbook.vendors import usercom_shape as shape
@@ -29,6 +31,8 @@ from crmbook.vendors.usercom_csv import UserComCsv
 
 ACTIVITIES, EVENTS, EMAILS = "activities", "events", "emails"
 KINDS: Final = (ACTIVITIES, EVENTS, EMAILS, LISTS, MESSAGES)
+# What of a contact says whether there is somebody to ask for.
+ASKED: Final = ("source_id", "last_heard", "email", "phone_number", "custom_id")
 SKIPPED: Final = "skipped"
 _TABLES: Final = {
     ACTIVITIES: tables.HISTORY_ACTIVITIES,
@@ -45,7 +49,7 @@ class Job(Protocol):
     run: Run
     client: UserCom | UserComCsv
 
-    def records(self, entity: str, pages: Iterator[Page]) -> Iterator[list[Record]]: ...
+    def take(self, entity: str, route: str, columns: Columns) -> None: ...
     @property
     def note(self) -> Note: ...
 
@@ -71,8 +75,7 @@ class History:
         self._store = stores.opened(job.run, host, base=delta_extract.readings(job.run))
         self._talks = Conversations(job.run, job.client, self._store, rate=self._rate)
         self._talked = typed.talks([])
-        self._has_list = False
-        self._marks: dict[str, str] = {}
+        self._has_list: bool | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +85,12 @@ class History:
 
     def with_last_heard(self, contacts: pl.DataFrame, *, everybody: bool) -> pl.DataFrame:
         """
-        *contacts* with `last_heard` as their own last message in a chat, where the source doesn't tell it.
+        *contacts* (id, last_heard, e-mail, phone, user id) with `last_heard` as their own last message in a chat, where the source doesn't tell it.
 
         Of everybody where the account lists its conversations or *everybody* is asked, else only of contacts
         without e-mail, phone and user id, for whom it decides whether they count at all.
         """
-        if not self._marks:
-            self._marks = {i: stores.mark(raw) for i, raw in self._job.run.read("raw_contacts").iter_rows()}
+        if self._has_list is None:
             self._has_list = self._talks.find_all()
         nobody = _nobody(contacts).filter(pl.col("last_heard").is_null())
         asked = (contacts if everybody and self._is_wanted else nobody).get_column("source_id")
@@ -122,15 +124,16 @@ class History:
 
     def _save_activities(self, contacts: pl.DataFrame, companies: pl.DataFrame, deals: pl.DataFrame) -> None:
         job, table = self._job, tables.HISTORY_ACTIVITIES
-        try:
-            frame, raw = typed.typed(table, job.records(ACTIVITIES, job.client.pages(ACTIVITIES)))
-        except NotFound:
-            job.note(ACTIVITIES, available=False)
-            frame, raw = table.empty(), tables.RAW.empty()
-        if job.run.sample:
-            frame = _about(frame, contacts, companies, deals)
-        job.run.save(f"raw_{ACTIVITIES}", raw)
-        job.run.save(table.name, frame)
+        with Columns(table, folder=job.run.data_folder) as columns:
+            try:
+                job.take(ACTIVITIES, ACTIVITIES, columns)
+            except NotFound:
+                job.note(ACTIVITIES, available=False)
+            columns.save_raw(job.run, f"raw_{ACTIVITIES}")
+            if job.run.sample:
+                job.run.save(table.name, _about(columns.frame(), contacts, companies, deals))
+            else:
+                columns.save(job.run)
 
     def _save_of_contacts(
         self, kind: str, contacts: pl.DataFrame, pages: Callable[[str], Iterator[Page]]
@@ -161,8 +164,8 @@ class History:
         self._job.run.save(_TABLES[MESSAGES].name, messages)
         self._talks.note(self._job.note, self._talked)
 
-    def _of(self, contact_ids: Iterable[str]) -> Mapping[str, str]:
-        return {contact_id: self._marks[contact_id] for contact_id in contact_ids}
+    def _of(self, contact_ids: pl.Series) -> Mapping[str, str]:
+        return Marks(contact_ids, lambda: self._job.run.scan("raw_contacts"))
 
 
 def _nobody(contacts: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ is gone since it was listed, and is asked again next time.
 Invariant: a failure stops the asking only after what had been answered by then is kept.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
@@ -73,7 +73,9 @@ class Asking:
             CrmbookError: of the first request that failed.
         """
         kept = self._store.marks(self._kind)
-        left = [owner for owner, mark in owners.items() if kept.get(owner) != mark]
+        left: Collection[str] = owners
+        if kept:
+            left = [owner for owner, mark in owners.items() if kept.get(owner) != mark]
         self._marks, self._done = owners, len(owners) - len(left)
         self._run.log("history", kind=self._kind, owners=len(owners), already_read=self._done)
         self._run.progress(self._kind, self._done, len(owners))

@@ -110,6 +110,8 @@ class Store:
 
     def records(self, kind: str, owners: Collection[str]) -> Iterator[list[tuple[str, str, str]]]:
         """What is kept of *owners* as (owner, source id, raw), in batches, always in the same order."""
+        if self._is_blank(kind):
+            return
         self._want(owners)
         rows = self._db.execute(
             "SELECT owner, source_id, raw FROM records JOIN wanted USING (owner) WHERE kind=?"
@@ -120,6 +122,8 @@ class Store:
             yield batch
 
     def counts(self, kind: str, owners: Collection[str]) -> Counts:
+        if self._is_blank(kind):
+            return Counts(None, 0, 0)
         self._want(owners)
         reported = self._db.execute(
             "SELECT sum(reported) FROM readings JOIN wanted USING (owner) WHERE kind=?", (kind,)
@@ -129,6 +133,10 @@ class Store:
             (kind,),
         ).fetchone()
         return Counts(reported, fetched, distinct)
+
+    def _is_blank(self, kind: str) -> bool:
+        """Whether nobody was read; millions of owners need not be listed to tell that."""
+        return self._db.execute("SELECT 1 FROM readings WHERE kind=? LIMIT 1", (kind,)).fetchone() is None
 
     def _want(self, owners: Collection[str]) -> None:
         with self._transaction():

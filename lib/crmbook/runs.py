@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from crmbook.errors import ConfigError, ParameterError, UpstreamError, UsageErro
 Status = Literal["running", "passed", "failed", "waiting"]
 RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
+_GROUP: Final = 100_000
 _RECORDED: Final = ("crmbook", "polars", "great-expectations", "papermill", "httpx", "plotly", "nbconvert")
 
 
@@ -277,6 +278,11 @@ class Run:
         return self.folder / self.phase
 
     @property
+    def data_folder(self) -> Path:
+        """Where this phase's tables lie."""
+        return self.phase_folder / "data"
+
+    @property
     def customer_folder(self) -> Path:
         return self.folder.parent
 
@@ -346,23 +352,47 @@ class Run:
 
     def save(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """*frame* conformed and written as this phase's table; SchemaError as `tables.conform`."""
+        contract = self._own(table)
+        shaped = tables.conform(frame, contract)
+        self._write_table(table, lambda part: shaped.write_parquet(part, compression="zstd", statistics=True))
+        return shaped
+
+    def sink(self, table: str, frame: pl.LazyFrame) -> None:
+        """
+        As `save`, for a table too large to hold: *frame* has the columns in order and is sorted by its key, each key once.
+
+        Raises:
+            SchemaError: a column is missing, extra or of another type.
+        """
+        contract = self._own(table)
+        tables.conform(pl.DataFrame(schema=frame.collect_schema()), contract)
+        # Small groups of rows: as many as there are threads are held at once, by whoever writes and whoever reads.
+        self._write_table(
+            table,
+            lambda part: frame.sink_parquet(
+                part, compression="zstd", statistics=True, row_group_size=_GROUP, maintain_order=True
+            ),
+        )
+
+    def _own(self, table: str) -> tables.Table:
         contract = tables.of(table)
         if contract.phase != self.phase:
             raise UsageError(f"{table} belongs to {contract.phase}, not to {self.phase}")
-        shaped = tables.conform(frame, contract)
+        return contract
+
+    def _write_table(self, table: str, write: Callable[[Path], None]) -> None:
         path = self.path_of(table)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         with on_disk(_short(path)):
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                shaped.write_parquet(part, compression="zstd", statistics=True)
+                write(part)
                 part.chmod(0o600)
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
         self._saved.add(table)
         self.progress("tables written", len(self._saved))
-        return shaped
 
     def save_all(self, **frames: pl.DataFrame) -> None:
         for name, frame in frames.items():

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from crmbook.errors import ConfigError, DataError, NotFound, UsageError
 from crmbook.vendors import usercom_shape as shape
 from crmbook.vendors.usercom import Page, Record, record
-from crmbook.vendors.usercom_csv_sheet import Catalog, CellError, Known, Sheet, looks, message
+from crmbook.vendors.usercom_csv_sheet import Catalog, CellError, Known, Sheet, conversation, looks, message
 from crmbook.vendors.usercom_csv_text import Row, TextFile
 from crmbook.vendors.usercom_values import Json
 
@@ -59,7 +61,8 @@ class UserComCsv:
         self._places: dict[tuple[str, str], dict[str, array[int]]] = {}
         self._catalogs: dict[str, Catalog] = {}
         self._attributes: dict[str, dict[str, tuple[str, str]]] | None = None
-        self._users: set[str] = set()
+        # The ids read by now, page by page: two million of them as text would be a set of their own size.
+        self.users: list[pl.Series] = []
 
     def close(self) -> None:
         """Nothing is open between two calls."""
@@ -68,7 +71,7 @@ class UserComCsv:
         """Nothing, where every file's header can be read; else the error that says which can't."""
         for path in sorted(self.folder.glob("*.csv")):
             if path.stem in (*ENTITIES, "segment_members", "messages"):
-                self._sheet(path.stem)
+                self.sheet(path.stem)
 
     def available(self, entity: str) -> bool:
         """Whether the folder tells *entity*."""
@@ -89,18 +92,26 @@ class UserComCsv:
         self._file(_known(entity))
         whole = {"conversations": self._conversations, "pipelines": self._pipelines}
         records = (
-            whole[entity]() if entity in whole else (r for r, _ in self._records(entity, self._rows(entity)))
+            whole[entity]() if entity in whole else (r for r, _ in self.records(entity, self._rows(entity)))
         )
         page: list[Record] = []
         for one in records:
             page.append(one)
-            if entity == "users":
-                self._users.add(one.source_id)
             if len(page) == _PAGE:
+                self._note(entity, page)
                 yield Page(page, None)
                 page = []
+        self._note(entity, page)
+        yield Page(page, None, rejected=self.rejected(entity))
+
+    def rejected(self, entity: str) -> int:
+        """How many rows of *entity* were no records so far."""
         files = {f"{entity}.csv", "messages.csv" if entity == "conversations" else ""}
-        yield Page(page, None, rejected=sum(file in files for file, _ in self.rejects))
+        return sum(file in files for file, _ in self.rejects)
+
+    def _note(self, entity: str, page: list[Record]) -> None:
+        if entity == "users":
+            self.users.append(pl.Series([one.source_id for one in page], dtype=pl.String))
 
     def segment_members(self, segment_id: str) -> Iterator[Page]:
         """The users in a segment, as records that hold their ids only."""
@@ -138,44 +149,44 @@ class UserComCsv:
 
     def reject_strays(self) -> None:
         """Events and e-mails of users that are not in users.csv, among the rejects: nobody asks for them by user."""
+        users: set[str] = set()
         for entity in filter(self.available, ("events", "emails")):
+            users = users or set(pl.concat(self.users).to_list() if self.users else ())
             list(self._found(entity, "user_id", ""))
             for user_id, flat in self._places[entity, "user_id"].items():
-                for line, offset in (
-                    zip(flat[::2], flat[1::2], strict=True) if user_id not in self._users else ()
-                ):
-                    self._reject(entity, Row(line, offset, []), "column user_id: no such user in users.csv")
+                for line, offset in zip(flat[::2], flat[1::2], strict=True) if user_id not in users else ():
+                    self.reject(entity, Row(line, offset, []), "column user_id: no such user in users.csv")
 
     def _of_user(self, entity: str, user_id: str) -> Iterator[Page]:
         rows = (row for row, _ in self._found(entity, "user_id", user_id))
-        yield Page([one for one, _ in self._records(entity, rows)], None)
+        yield Page([one for one, _ in self.records(entity, rows)], None)
 
-    def _records(self, entity: str, rows: Iterable[Row]) -> Iterator[tuple[Record, Json]]:
+    def records(self, entity: str, rows: Iterable[Row]) -> Iterator[tuple[Record, Json]]:
         """The records in *rows*, each beside its object; the other rows become rejects."""
         declared = self.declared(entity) if entity in shape.WITH_ATTRIBUTES else None
         for row, obj in self._objects(entity, rows):
             try:
                 yield record(entity, obj, declared), obj
             except DataError as problem:
-                self._reject(entity, row, str(problem).removesuffix("; see the raw record"))
+                self.reject(entity, row, str(problem).removesuffix("; see the raw record"))
 
     def _objects(self, entity: str, rows: Iterable[Row]) -> Iterator[tuple[Row, Json]]:
-        _, sheet = self._sheet(entity)
+        _, sheet = self.sheet(entity)
         for row in rows:
             if row.problem:
-                self._reject(entity, row, row.problem)
+                self.reject(entity, row, row.problem)
                 continue
             try:
                 obj = sheet.object(row.cells)
             except CellError as problem:
-                self._reject(entity, row, str(problem))
+                self.reject(entity, row, str(problem))
                 continue
             if entity == "attributes" and "id" not in obj:
                 obj = {"id": row.line, **obj}
             yield row, obj
 
     def _rows(self, entity: str) -> Iterator[Row]:
-        return self._sheet(entity)[0].rows()
+        return self.sheet(entity)[0].rows()
 
     def _found(self, entity: str, key: str, value: str) -> Iterator[tuple[Row, Json]]:
         """The rows of *entity* whose *key* is *value*, from an index of places made once."""
@@ -183,12 +194,12 @@ class UserComCsv:
             places: dict[str, array[int]] = {}
             for row, obj in self._objects(entity, self._rows(entity)):
                 if obj[key] is None:
-                    self._reject(entity, row, f"column {key}: expected an id")
+                    self.reject(entity, row, f"column {key}: expected an id")
                     continue
                 places.setdefault(str(obj[key]), array("q")).extend((row.line, row.offset))
             self._places[entity, key] = places
         flat = self._places[entity, key].get(value, array("q"))
-        return self._objects(entity, self._sheet(entity)[0].at(zip(flat[::2], flat[1::2], strict=True)))
+        return self._objects(entity, self.sheet(entity)[0].at(zip(flat[::2], flat[1::2], strict=True)))
 
     def _conversations(self) -> Iterator[Record]:
         known: set[str] = set()
@@ -197,12 +208,12 @@ class UserComCsv:
             try:
                 yield self._conversation(obj)
             except DataError as problem:
-                self._reject("conversations", row, str(problem))
+                self.reject("conversations", row, str(problem))
         for conversation_id, flat in self._places.get(("messages", "conversation_id"), {}).items():
             for line, offset in (
                 zip(flat[::2], flat[1::2], strict=True) if conversation_id not in known else ()
             ):
-                self._reject("messages", Row(line, offset, []), "no such conversation in conversations.csv")
+                self.reject("messages", Row(line, offset, []), "no such conversation in conversations.csv")
 
     def _conversation(self, obj: Json) -> Record:
         """The record as `GET /conversations/:id/` gives it; without messages.csv there are no messages."""
@@ -210,17 +221,7 @@ class UserComCsv:
         if (self.folder / "messages.csv").is_file():
             found = self._found("messages", "conversation_id", str(obj["id"]))
             messages = [message(row, obj) for _, row in found]
-        user = {"id": obj["user_id"]}
-        return record(
-            "conversations",
-            {
-                "id": obj["id"],
-                "user": user,
-                "active": obj.get("active"),
-                "agent": obj.get("agent_id"),
-                "messages": messages,
-            },
-        )
+        return record("conversations", conversation(obj, messages))
 
     def _pipelines(self) -> Iterator[Record]:
         grouped: dict[str, Json] = {}
@@ -235,12 +236,12 @@ class UserComCsv:
             try:
                 record("pipelines", {**one, "stages": [stage]})
             except DataError as problem:
-                self._reject("pipelines", row, str(problem).removesuffix("; see the raw record"))
+                self.reject("pipelines", row, str(problem).removesuffix("; see the raw record"))
                 continue
             grouped.setdefault(str(one["id"]), {**one, "stages": []})["stages"].append(stage)
         return (record("pipelines", one) for one in grouped.values())
 
-    def _sheet(self, entity: str) -> tuple[TextFile, Sheet]:
+    def sheet(self, entity: str) -> tuple[TextFile, Sheet]:
         if entity not in self._sheets:
             file = self._file(entity)
             known = Known(self._declared(entity), self._catalog("tags"), self._catalog("lists"))
@@ -271,7 +272,7 @@ class UserComCsv:
         if self._attributes is None and self.available("attributes"):
             self._attributes = {kind: {} for kind in shape.WITH_ATTRIBUTES}
             by_type = {content: kind for kind, content in shape.WITH_ATTRIBUTES.items()}
-            for one, _ in self._records("attributes", self._rows("attributes")):
+            for one, _ in self.records("attributes", self._rows("attributes")):
                 kind = by_type.get(one.fields["content_type"])
                 if kind and one.fields["name_std"]:
                     facts = one.fields["name"] or "", one.fields["value_type"] or ""
@@ -283,11 +284,11 @@ class UserComCsv:
             # Set first: reading the file itself asks for the catalogs.
             catalog = self._catalogs[entity] = Catalog(f"{entity}.csv")
             if self.available(entity):
-                for one, obj in self._records(entity, self._rows(entity)):
+                for one, obj in self.records(entity, self._rows(entity)):
                     catalog.add({**obj, "name": one.fields["name"]})
         return self._catalogs[entity]
 
-    def _reject(self, entity: str, row: Row, reason: str) -> None:
+    def reject(self, entity: str, row: Row, reason: str) -> None:
         self.rejects.setdefault((f"{entity}.csv", row.line), reason)
 
 

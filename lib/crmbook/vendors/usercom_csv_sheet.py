@@ -98,9 +98,12 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """A column: its name in the file, the key of the object, its kind or, where it is custom, its value type."""
+
     header: str
     key: str
+    kind: str
     read: Callable[[str], Any]
     is_text: bool
     is_custom: bool = False
@@ -136,18 +139,23 @@ class Sheet:
                 found[column.key] = value
         return _with_memberships(found) if self.entity == "users" else found
 
-    def _column(self, number: int, header: str, guess: Callable[[int], str]) -> _Column:
+    def _column(self, number: int, header: str, guess: Callable[[int], str]) -> Column:
         declared = self._known.declared or {}
         name = plain(header)
         found = header if header in declared else None
         if name in self._standard and not (found and name in shape.SOMETIMES.get(self.entity, ())):
             key, kind = self._standard[name]
-            return _Column(header, key, self._reader(kind), kind in cells.TEXTS)
+            return Column(header, key, kind, self._reader(kind), kind in cells.TEXTS)
         found = found or next((n for n, (label, _) in declared.items() if label == header), None)
         found = found or (name if name in declared else None)
         value_type = declared[found][1] if found else guess(number)
-        return _Column(
-            header, found or name, lambda text: cells.custom(value_type, text), is_text=True, is_custom=True
+        return Column(
+            header,
+            found or name,
+            value_type,
+            lambda text: cells.custom(value_type, text),
+            is_text=True,
+            is_custom=True,
         )
 
     def _check(self, name: str) -> None:
@@ -241,10 +249,20 @@ def _with_memberships(found: Json) -> Json:
         times = [None if one is None else cells.moment(str(one)) for one in since]
     except WrongTypeError as expected:
         raise CellError("company_member_since", expected) from None
-    found["companies"] = [
-        {"id": one, "name": None, "member_since": at} for one, at in zip(ids, times, strict=True)
-    ]
+    found["companies"] = memberships(ids, times)
     return found
+
+
+def memberships(ids: Sequence[Any], times: Sequence[str | None] = ()) -> list[Json]:
+    """The API's list of a contact's companies; without *times* none of them is known."""
+    since = times or [None] * len(ids)
+    return [{"id": one, "name": None, "member_since": at} for one, at in zip(ids, since, strict=True)]
+
+
+def conversation(row: Json, messages: list[Json]) -> Json:
+    """A conversation as `GET /conversations/:id/` gives it."""
+    told = {"active": row.get("active"), "agent": row.get("agent_id"), "messages": messages}
+    return {"id": row["id"], "user": {"id": row["user_id"]}, **told}
 
 
 def message(row: Json, conversation: Json) -> Json:

@@ -7,7 +7,6 @@ None and an empty text (`""`) is "". A line that is no row comes out with its pr
 the next line; nothing is skipped silently.
 """
 
-import mmap
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,9 +21,10 @@ Cells = list[str | None]
 _BOM: Final = b"\xef\xbb\xbf"
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS: Final = ",;\t|"
-_NULL: Final = "\\N"
+NULL: Final = "\\N"
 # A quote that nobody closes would otherwise take the rest of the file for one cell.
-_MOST_LINES: Final = 10_000
+MOST_LINES: Final = 10_000
+_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class TextFile:
             self._start = len(_BOM) if start == _BOM else 0
             stream.seek(self._start)
             first = stream.readline()
-        self._delimiter = _delimiter(first)
-        self._cell = re.compile(rf'(?:"([^"]*+(?:""[^"]*+)*+)"|([^"{self._delimiter}]*+))({self._sep}|\Z)')
-        self._has_marker = self._find_marker()
+        self.delimiter = _delimiter(first)
+        self._cell = re.compile(rf'(?:"([^"]*+(?:""[^"]*+)*+)"|([^"{self.delimiter}]*+))({self._sep}|\Z)')
+        self.has_marker = self._find_marker()
         self.header: list[str] = []
         self.header = self._header()
 
     @property
     def _sep(self) -> str:
-        return re.escape(self._delimiter)
+        return re.escape(self.delimiter)
 
     def rows(self) -> Iterator[Row]:
         """Every row below the header, and every line that is none; blank lines are neither."""
@@ -71,6 +71,25 @@ class TextFile:
             parsed = self._parsed(stream, self._start, 1)
             next(parsed, None)
             yield from parsed
+
+    def below_header(self) -> tuple[int, int]:
+        """Line and offset of what follows the header."""
+        with self.path.open("rb") as stream:
+            stream.seek(self._start)
+            header = next(self._parsed(stream, self._start, 1))
+            stream.seek(header.offset)
+            taken = _until_closed(stream.readline(), deque(), stream)
+        return header.line + len(taken), header.offset + sum(map(len, taken))
+
+    def rows_from(self, line: int, offset: int) -> Iterator[Row]:
+        """As `rows`, from *line* on, which begins at *offset* and is no middle of a row."""
+        with self.path.open("rb") as stream:
+            stream.seek(offset)
+            yield from self._parsed(stream, offset, line)
+
+    def row(self, line: int, offset: int, content: bytes) -> Row:
+        """The row that *content* is, all of its lines."""
+        return self._checked(self._row(line, offset, content))
 
     def at(self, places: Iterable[tuple[int, int]]) -> Iterator[Row]:
         """The rows at *places*, pairs of `line` and `offset` as `rows` gave them."""
@@ -106,7 +125,7 @@ class TextFile:
         ahead: deque[bytes] = deque()
         while first := ahead.popleft() if ahead else stream.readline():
             taken = _until_closed(first, ahead, stream)
-            row = self._checked(self._row(line, offset, b"".join(taken)))
+            row = self.row(line, offset, b"".join(taken))
             if row.problem and len(taken) > 1:
                 # The fault may lie in the first line alone; the others get their own chance.
                 ahead.extendleft(reversed(taken[1:]))
@@ -122,7 +141,7 @@ class TextFile:
         except UnicodeDecodeError:
             return Row(line, offset, [], "not UTF-8; expected text saved as UTF-8")
         if '"' not in text:
-            return Row(line, offset, [self._plain(cell) for cell in text.split(self._delimiter)])
+            return Row(line, offset, [self._plain(cell) for cell in text.split(self.delimiter)])
         cells: Cells = []
         at = 0
         while found := self._cell.match(text, at):
@@ -137,26 +156,25 @@ class TextFile:
         return Row(line, offset, [], f"{place}: text beside quotes; expected the whole cell in quotes")
 
     def _plain(self, cell: str) -> str | None:
-        if cell == _NULL:
+        if cell == NULL:
             return None
-        return cell if cell or self._has_marker else None
+        return cell if cell or self.has_marker else None
 
     def _find_marker(self) -> bool:
         r"""Whether null is written `\N` here; an empty cell is then an empty text."""
-        if not self.path.stat().st_size:
-            return False
         sep = self._sep.encode()
         marker = re.compile(rb"(?:^|\n|%b)\\N(?:%b|\r?\n|\Z)" % (sep, sep))
-        with (
-            self.path.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        ):
-            return marker.search(content) is not None
+        with self.path.open("rb") as stream:
+            # Whole lines, so that a chunk begins and ends where one may.
+            while chunk := stream.read(_CHUNK) + stream.readline():
+                if rb"\N" in chunk and marker.search(chunk):
+                    return True
+        return False
 
 
 def _until_closed(first: bytes, ahead: deque[bytes], stream: IO[bytes]) -> list[bytes]:
     taken, is_open = [first], first.count(b'"') % 2
-    while is_open and len(taken) < _MOST_LINES:
+    while is_open and len(taken) < MOST_LINES:
         more = ahead.popleft() if ahead else stream.readline()
         if not more:
             break

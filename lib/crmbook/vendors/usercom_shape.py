@@ -73,7 +73,7 @@ _V2_MARKS: Final = {
     "companies": {"custom_id", "size"},
     "deals": {"user_custom_id", "company_custom_id", "products_custom_id"},
 }
-_V1_MARKS: Final = {
+V1_MARKS: Final = {
     "users": {"key", "user_id"},
     "companies": {"approx_employees", "company_id"},
     "deals": {"person"},
@@ -130,7 +130,7 @@ def is_v1(entity: str, obj: Json) -> bool:
     """Whether *obj* carries the names of API version 1."""
     if _V2_MARKS.get(entity, set()) & obj.keys():
         return False
-    return bool(_V1_MARKS.get(entity, set()) & obj.keys()) or _listed(obj.get("attributes"))
+    return bool(V1_MARKS.get(entity, set()) & obj.keys()) or _listed(obj.get("attributes"))
 
 
 def conversation(obj: Any) -> Json:
@@ -225,13 +225,18 @@ def _listed(value: Any) -> bool:
     )
 
 
-def _value(entity: str, source_id: str, name: str, kind: str, value: Any) -> Any:
+def value_of(kind: str, value: Any) -> Any:
+    """The canonical *value* of a field of *kind*; null where none was sent, or an empty list. Raises WrongTypeError."""
     if value is None and kind not in ("named", "companies", "refs"):
         return None
     if kind == "stages":
         return [canonical("stages", stage) for stage in (value if isinstance(value, list) else [value])]
+    return KINDS[kind](value)
+
+
+def _value(entity: str, source_id: str, name: str, kind: str, value: Any) -> Any:
     try:
-        return KINDS[kind](value)
+        return value_of(kind, value)
     except WrongTypeError as expected:
         raise DataError(
             f"{entity} {source_id}: {name}: expected {expected}, got {kind_of(value)}; see the raw record"
