@@ -13,6 +13,7 @@ from crmbook import apply, lineage, tables
 from crmbook.ledger import Ledger
 from crmbook.phases import compare, compare_history, delta_kept, target_ids
 from crmbook.phases import edition as editions
+from crmbook.phases.narrow import Frame
 from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
 
@@ -55,7 +56,9 @@ class Kept:
             )
         )  # fmt: skip
 
-    def fields(self, compared: compare.Comparison, normalized: Frames, ids: TargetIds) -> compare.Comparison:
+    def fields(
+        self, compared: compare.Comparison, normalized: Mapping[str, Frame], ids: TargetIds
+    ) -> compare.Comparison:
         if self.base is None:
             return compared
         base = self.base
@@ -112,7 +115,7 @@ class Kept:
         return settled
 
 
-def as_left(run: Run, actual: Frames) -> Frames:
+def as_left(run: Run, actual: Mapping[str, Frame]) -> Mapping[str, Frame]:
     """
     *actual* (the `actual_*` tables by place) with what a person changed, by `kept`, as our last write left it: what they
     chose over it is no loss of the map.
@@ -125,7 +128,7 @@ def as_left(run: Run, actual: Frames) -> Frames:
     wanted, classes = _expected(normalized, tenant_ids(run)), run.read("classes")
     return {
         place: delta_kept.put_back(
-            frame, fields.filter(pl.col("entity") == ("contact" if place == "lead" else place)), wanted[place],
+            frame.lazy().collect(), fields.filter(pl.col("entity") == ("contact" if place == "lead" else place)), wanted[place],
             classes.filter(pl.col("module") == editions.MODULES[place]),
         )
         for place, frame in actual.items()
@@ -140,5 +143,7 @@ def tenant_ids(run: Run) -> TargetIds:
     return target_ids.after_reassigning(ids, run.read("reassigned"))
 
 
-def _expected(normalized: Frames, ids: TargetIds) -> dict[str, pl.DataFrame]:
-    return {place: compare.expected(place, frame, ids) for place, frame in normalized.items()}
+def _expected(normalized: Mapping[str, Frame], ids: TargetIds) -> dict[str, pl.DataFrame]:
+    return {
+        place: compare.expected(place, frame.lazy().collect(), ids) for place, frame in normalized.items()
+    }

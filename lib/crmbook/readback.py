@@ -16,7 +16,6 @@ from crmbook import readback_values as wire
 from crmbook import tables
 from crmbook.errors import DataError
 from crmbook.phases import edition as editions
-from crmbook.stored import Stored
 from crmbook.vendors.freshsales_edition import Edition
 
 Record = Mapping[str, Any]
@@ -50,6 +49,12 @@ class Watched(Protocol):
     def read(self, table: str) -> pl.DataFrame: ...
 
     def progress(self, entity: str, done: int, total: int | None = None) -> None: ...
+
+
+class Stored(Protocol):
+    """The run, as far as saved tables are told."""
+
+    def scan(self, table: str) -> pl.LazyFrame: ...
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,10 @@ def by_entity(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return {place: frames[name] for place, name in names.items() if name in frames}
 
 
-def told(run: Watched, names: Collection[str]) -> Stored:
-    """The same of tables that are saved: *names* are those of `records`."""
+def told(run: Stored, names: Collection[str]) -> dict[str, pl.LazyFrame]:
+    """The same of tables that are saved, read as far as somebody asks: *names* are those of `records`."""
     places = {place: f"actual_{module}" for place, module in editions.MODULES.items()}
-    return Stored(run, {place: name for place, name in places.items() if name in names})
+    return {place: run.scan(name) for place, name in places.items() if name in names}
 
 
 def shaped(

@@ -104,7 +104,7 @@ def _discovery(run: Run) -> None:
 
 
 def _load(run: Run) -> None:
-    planned = run.read("plan").sort("seq")
+    planned = run.scan("plan").drop("payload").collect()
     if planned.height or not lineage.base_id(run.record):
         run.offer("plan", load.plan_hash(planned), load.headline(planned))
     run.save("crosswalk", apply.crosswalk(run))
@@ -123,8 +123,7 @@ def _normalization(run: Run) -> None:
 
 def _reconciliation(run: Run) -> None:
     modules = editions.of(run.target.edition).modules.values()
-    names = [f"actual_{module}" for module in modules]
-    actual = readback.by_entity(dict(zip(names, run.frames(*names), strict=True)))
+    actual = readback.told(run, [f"actual_{module}" for module in modules])
     steps.reconcile(run, actual)
     losses.find(run, actual)
     steps.offer_reconciliation(run)

@@ -4,7 +4,7 @@ In: the tables of 01, 04 and 06. Out: SPOT_CHECK, SPOT_COVERAGE and both files: 
 files lie in the archive: a person saves a copy elsewhere and fills in that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,6 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from crmbook import csvfiles, workbook
 from crmbook.phases import edition as editions
 from crmbook.phases import hazards, spot_check
+from crmbook.phases.narrow import only
 from crmbook.runs import Run
 
 XLSX: Final = "spot_check.xlsx"
@@ -45,30 +46,35 @@ class Written(Protocol):
     def write(self, name: str, content: str | bytes) -> Path: ...
 
 
-def choose(run: Run, read: Mapping[str, pl.DataFrame], differences: pl.DataFrame) -> None:
-    """The records a person looks at, and what of everything that occurs they show; *read* are tables by their names."""
-    classes, links, queue, members = run.frames("classes", "link_classes", "owner_queue", "list_members")
-    history = dict(zip(_HISTORY, run.frames(*_HISTORY), strict=True))
+def choose(run: Run, differences: pl.DataFrame) -> None:
+    """The records a person looks at, and what of everything that occurs they show; *differences* as they are saved."""
+    rejects, merges, queue, members = run.frames("rejects", "merges", "owner_queue", "list_members")
     evidence = pl.concat([
         spot_check.evidence(
-            contacts=read["contacts"], deals=read["deals"], merges=read["merges"], differences=differences,
-            rejects=read["rejects"].filter(pl.col("entity").is_in(list(editions.PLACES))),
+            contacts=run.scan("contacts"), deals=run.scan("deals"), merges=merges, differences=differences,
+            rejects=rejects.filter(pl.col("entity").is_in(list(editions.PLACES))),
         ),
-        hazards.carriers(history, members),
+        hazards.carriers({name: run.scan(name) for name in _HISTORY}, members),
         hazards.hazards(
-            read["source_contacts"], read["source_companies"], read["source_deals"], waiting=queue["agent_id"].to_list()
+            *(run.scan(f"source_{name}") for name in ("contacts", "companies", "deals")),
+            waiting=queue["agent_id"].to_list(),
         ),
     ])  # fmt: skip
+    mapping = run.read("mapping")
     changed = [
-        spot_check.changed_examples(entity, read[f"source_{source}"], read[made], read["mapping"])
+        spot_check.changed_examples(entity, run.scan(f"source_{source}"), run.scan(made), mapping)
         for entity, source, made in _PAIRS
     ]
+    told = {
+        "classes": only(run.scan("classes"), "entity", "source_id", "class", "module", "target_id"),
+        "link_classes": only(run.scan("link_classes"), "relation", "from_id", "class"),
+        "evidence": evidence,
+    }
     sheet = run.save("spot_check", spot_check.spot_check(
-        classes=classes, link_classes=links, evidence=evidence, examples=pl.concat(changed),
+        **told, examples=pl.concat(changed),
         source_base_url=run.customer.source.base_url, target_base_url=run.target.base_url,
     ))  # fmt: skip
-    coverage = spot_check.coverage(sheet, classes=classes, link_classes=links, evidence=evidence)
-    run.save("spot_coverage", coverage)
+    run.save("spot_coverage", spot_check.coverage(sheet, **told))
     write(run, sheet)
 
 

@@ -25,8 +25,8 @@ from crmbook import (
     quote_rules,
     readback,
     readback_history,
+    record_checks,
     scope_run,
-    spot_sheet,
     target,
     target_lock,
     workspace_read,
@@ -34,19 +34,11 @@ from crmbook import (
 from crmbook import cutover as cutting_over
 from crmbook.errors import Waiting
 from crmbook.ledger import Ledger
-from crmbook.phases import (
-    compare,
-    discovery,
-    link_check,
-    reassigning,
-    reconciliation,
-    workspace,
-)
+from crmbook.phases import discovery, reassigning, workspace
 from crmbook.phases import edition as editions
 from crmbook.phases.digests import sha256_of_csv
-from crmbook.phases.target_ids import TargetIds
+from crmbook.phases.narrow import Frame
 from crmbook.runs import Run
-from crmbook.stored import Stored
 
 CHECKLIST = "checklist.csv"
 
@@ -125,8 +117,8 @@ def measure(run: Run) -> pl.DataFrame:
         return run.save("capabilities", probe.measure(client, run.read("target_fields")))
 
 
-def read_back(run: Run) -> Mapping[str, pl.DataFrame]:
-    """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity."""
+def read_back(run: Run) -> dict[str, pl.LazyFrame]:
+    """What the target tells as `actual_*` tables, saved; accounts, contacts and deals by entity, to be read."""
     with closing(target.connect(run)) as client:
         noted = readback_history.Noted(client)
         found = readback.records(run, noted)
@@ -142,74 +134,13 @@ def _reassigned(run: Run) -> pl.DataFrame:
     return reassigning.given({entity: run.read(table) for entity, table in reassigning.OWNED.items()}, given)
 
 
-def reconcile(run: Run, actual: Mapping[str, pl.DataFrame]) -> None:
-    """Every table of 06: classes, links, fields and their balances."""
+def reconcile(run: Run, actual: Mapping[str, Frame]) -> None:
+    """Every table of 06 about *actual* (as `read_back`): classes, links, fields and their balances."""
     kept, ids = delta_check.Kept(run), delta_check.tenant_ids(run)
-    _reconcile_records(run, actual, kept, ids)
+    record_checks.reconcile(run, actual, kept, ids)
     history_checks.reconcile(run, ids, kept)
     flows.follow(run)
     kept.save()
-
-
-def _reconcile_records(
-    run: Run, actual: Mapping[str, pl.DataFrame], kept: delta_check.Kept, ids: TargetIds
-) -> None:
-    read = Stored(run, {name: name for name in _RECONCILED})
-    normalized = editions.of(run.target.edition).records(
-        **{name: read[name] for name in ("sales_accounts", "contacts", "deals", "existing")}
-    )
-    ids_of = [run.scan(name).select("source_id").collect() for name in _SOURCES]
-    sources = reconciliation.by_entity(*ids_of)
-    classes = reconciliation.classes(
-        sources=sources, normalized=normalized, actual=actual, rejects=read["rejects"], excluded=read["excluded"],
-        merges=read["merges"], crosswalk=read["crosswalk"], existing=read["existing"], refused=kept.refused,
-    )  # fmt: skip
-    classes = kept.records(classes)
-    strange = reconciliation.target_only(existing=read["existing"], classes=classes, actual=actual)
-    compared = compare.compare(
-        normalized=normalized, actual=actual, classes=classes, crosswalk=read["crosswalk"], ids=ids
-    )
-    compared = kept.fields(compared, normalized, ids)
-    links = link_check.link_classes(
-        links=read["links"],
-        people=normalized,
-        classes=classes,
-        crosswalk=read["crosswalk"],
-        actual=actual,
-        ids=ids,
-    )
-    links = kept.links(links)
-    counted = link_check.source_links(read["source_contacts"], read["source_deals"])
-    run.save_all(
-        classes=classes,
-        target_only=strange,
-        differences=compared.differences,
-        field_fidelity=compared.fidelity,
-        link_classes=links,
-        class_balance=reconciliation.class_balance(
-            classes=classes, target_only=strange, extracted=_extracted(run)
-        ),
-        link_balance=link_check.link_balance(link_classes=links, extracted=counted),
-        owner_queue=reconciliation.owner_queue(ids=ids, contacts=read["contacts"], deals=read["deals"]),
-    )
-    spot_sheet.choose(run, read, compared.differences)
-
-
-_SOURCES = ("source_companies", "source_contacts", "source_deals")
-_RECONCILED = (
-    *_SOURCES, "sales_accounts", "contacts", "deals", "rejects", "excluded",
-    "merges", "links", "crosswalk", "existing", "mapping",
-)  # fmt: skip
-
-
-def _extracted(run: Run) -> dict[str, int]:
-    """Records in the extract, counted from the raw answers where nothing was sampled."""
-    names = {"company": "companies", "contact": "contacts", "deal": "deals"}
-    prefix = "source_" if run.sample else "raw_"
-    return {
-        entity: run.scan(f"{prefix}{name}").select(pl.len()).collect().item()
-        for entity, name in names.items()
-    }
 
 
 def offer_reconciliation(run: Run) -> None:

@@ -15,6 +15,7 @@ from unittest import mock
 import polars as pl
 
 from crmbook import gates, losses
+from crmbook.phases.narrow import Frame
 
 
 @contextlib.contextmanager
@@ -24,11 +25,22 @@ def remembering() -> Iterator[None]:
     kept: dict[str, Any] = {}
 
     def measure(
-        entity: str, source: pl.DataFrame, rows: pl.DataFrame, fate: pl.DataFrame, decided: Any, **more: Any
+        entity: str,
+        source: Frame,
+        rows: Frame,
+        fate: pl.DataFrame,
+        decided: Any,
+        *,
+        whose: pl.DataFrame | None = None,
+        **more: Any,
     ) -> Any:
-        key = _digest(entity.encode(), *map(_bytes, (source, rows, fate)), repr(more).encode())
+        key = _digest(
+            entity.encode(),
+            *map(_bytes, (source, rows, fate, *([] if whose is None else [whose]))),
+            repr(more).encode(),
+        )
         if key not in kept:
-            kept[key] = measured(entity, source, rows, fate, decided, **more)
+            kept[key] = measured(entity, source, rows, fate, decided, whose=whose, **more)
         return kept[key]
 
     def validate(data: Path, suite: Path, table: str) -> list[gates.Check]:
@@ -41,9 +53,9 @@ def remembering() -> Iterator[None]:
         yield
 
 
-def _bytes(frame: pl.DataFrame) -> bytes:
+def _bytes(frame: Frame) -> bytes:
     out = io.BytesIO()
-    frame.write_ipc(out)
+    frame.lazy().collect().write_ipc(out)
     return out.getvalue()
 
 

@@ -8,13 +8,14 @@ has exactly one place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
 from crmbook import tables
 from crmbook.errors import ConfigError
 from crmbook.phases.matching_existing import held
+from crmbook.phases.narrow import known
 from crmbook.phases.split import LEAD as LEAD_SIDE
 
 LEAD: Final = "lead"
@@ -25,6 +26,8 @@ MODULES: Final = {"company": "sales_accounts", "contact": "contacts", "lead": "l
 PLACES: Final = {"company": ("company",), "contact": ("contact", LEAD), "deal": ("deal",)}
 
 Frames = Mapping[str, pl.DataFrame]
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
+_HELD_BY: Final = ("source_id", "cf_usercom_original_id", "external_id", "email")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Edition:
         """Place to module, in the order the modules are read."""
         return {place: module for place, module in MODULES.items() if self.has_leads or place != LEAD}
 
-    def placed(self, contacts: pl.DataFrame, existing: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    def placed(self, contacts: F, existing: pl.DataFrame) -> dict[str, F]:
         """
         *contacts* by their place: contact, and lead where the edition has leads.
 
@@ -48,18 +51,18 @@ class Edition:
         """
         if not self.has_leads:
             return {"contact": contacts}
-        known = list(held(contacts, existing, "contact"))
-        is_lead = (pl.col("split") == LEAD_SIDE) & ~pl.col("source_id").is_in(known)
+        there = list(held(known(contacts, *_HELD_BY), existing, "contact"))
+        is_lead = (pl.col("split") == LEAD_SIDE) & ~pl.col("source_id").is_in(there)
         return {"contact": contacts.filter(~is_lead), LEAD: contacts.filter(is_lead)}
 
     def records(
         self,
         *,
-        sales_accounts: pl.DataFrame,
-        contacts: pl.DataFrame,
-        deals: pl.DataFrame,
+        sales_accounts: F,
+        contacts: F,
+        deals: F,
         existing: pl.DataFrame,
-    ) -> dict[str, pl.DataFrame]:
+    ) -> dict[str, F]:
         """The normalized records by place; leads with the `company_name` they carry."""
         people = self.placed(contacts, existing)
         if LEAD in people:
@@ -110,7 +113,7 @@ def source_entity(column: str = "entity") -> pl.Expr:
     return pl.col(column).replace({place: entity for entity, places in PLACES.items() for place in places})
 
 
-def with_company(leads: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+def with_company(leads: F, accounts: F) -> F:
     """*leads* with `company_name`, the name of their account as it is loaded; null where they have none."""
     names = accounts.select(_account="source_id", company_name="name")
     joined = leads.with_columns(_account=pl.col("account_ids").list.first())

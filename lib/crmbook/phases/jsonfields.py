@@ -5,7 +5,8 @@ stands at that path (JSONPath) of every record's value into the field it names. 
 own row says. Where a value is no JSON or has nothing at the path, the part is empty; the property keeps it.
 """
 
-from typing import Final
+from collections.abc import Collection
+from typing import Final, TypeVar
 
 import polars as pl
 from polars.exceptions import ComputeError
@@ -15,6 +16,7 @@ from crmbook.errors import DataError
 from crmbook.phases.standard_map import MODULES
 
 _PATTERN: Final = r"^(p_.+?):(\$.*)$"
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 REASON: Final = "a part of a JSON property"
 
 
@@ -35,20 +37,21 @@ def requested(edited: pl.DataFrame, fields: pl.DataFrame) -> pl.DataFrame:
     return tables.conform(made.drop("base"), tables.MAPPING)
 
 
-def extended(source: pl.DataFrame, mapping: pl.DataFrame, entity: str) -> pl.DataFrame:
+def extended(source: F, mapping: pl.DataFrame, entity: str) -> F:
     """
     *source* with a text column for every part *mapping* carries, named as its source field.
 
     Raises:
         DataError: a path is no JSONPath; names the row of the mapping.
     """
+    have = source.lazy().collect_schema().names()
     parts = mapping.filter(
         pl.col("entity") == entity,
         pl.col("decision") != "skip",
         pl.col("source_field").str.contains(_PATTERN),
-        ~pl.col("source_field").is_in(source.columns),
+        ~pl.col("source_field").is_in(have),
     )
-    made = [_part(source, entity, name) for name in parts.get_column("source_field")]
+    made = [_part(have, entity, name) for name in parts.get_column("source_field")]
     return source.with_columns(made)
 
 
@@ -71,16 +74,16 @@ def choices(frames: dict[str, pl.DataFrame], mapping: pl.DataFrame) -> dict[tupl
     }
 
 
-def _part(source: pl.DataFrame, entity: str, name: str) -> pl.Series:
+def _part(have: Collection[str], entity: str, name: str) -> pl.Expr:
     base, _, path = name.partition(":$")
-    if base not in source.columns:
+    if base not in have:
         raise DataError(f"mapping: {entity}.{name}: the source has no property {base}")
     valid = pl.when(parse.is_json(pl.col(base)).fill_null(value=False)).then(pl.col(base))
     try:
         # A path nobody's value reaches would not be looked at.
         pl.Series(["{}"]).str.json_path_match(f"${path}")
-        return source.select(valid.str.json_path_match(f"${path}").alias(name)).to_series()
     except ComputeError:
         raise DataError(
             f"mapping: {entity}.{name}: ${path} is no JSON path; expected one such as $.diet.kind or $.trips[0]"
         ) from None
+    return valid.str.json_path_match(f"${path}").alias(name)

@@ -13,6 +13,7 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases.compare import located
 from crmbook.phases.edition import LEAD, PLACES
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.target_ids import TargetIds
 
 # relation: entity it starts from, entity it leads to
@@ -38,16 +39,17 @@ _COLUMNS: Final = {
     "contact_owner": "owner_id",
     "deal_owner": "owner_id",
 }
+_ASKED: Final = ["relation", "from_id", "to_id", "kept_from", "kept_to", "state", "reason"]
 _PAIR: Final = ["from_target", "to_target"]
 
 
 def link_classes(
     *,
-    links: pl.DataFrame,
-    people: Mapping[str, pl.DataFrame],
+    links: Frame,
+    people: Mapping[str, Frame],
     classes: pl.DataFrame,
     crosswalk: pl.DataFrame,
-    actual: Mapping[str, pl.DataFrame],
+    actual: Mapping[str, Frame],
     ids: TargetIds,
 ) -> pl.DataFrame:
     """
@@ -63,7 +65,7 @@ def link_classes(
     """
     parts = []
     for relation, (start, end) in RELATIONS.items():
-        every = links.filter(pl.col("relation") == relation)
+        every = links.lazy().filter(pl.col("relation") == relation).select(_ASKED).collect()
         end_at = located(classes, crosswalk, end) if end else _users(every, ids)
         for place in (place for place in PLACES[start] if place in actual):
             mine, start_at = _from(every, place, people), located(classes, crosswalk, place)
@@ -78,27 +80,28 @@ def link_classes(
     return tables.conform(pl.concat([tables.LINK_CLASSES.empty(), *parts]), tables.LINK_CLASSES)
 
 
-def _from(links: pl.DataFrame, place: str, people: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _from(links: pl.DataFrame, place: str, people: Mapping[str, Frame]) -> pl.DataFrame:
     """The *links* that start at *place*; those that start nowhere any more start at the contacts."""
     if LEAD not in people:
         return links
-    is_lead = pl.col("kept_from").is_in(people[LEAD]["source_id"].implode()).fill_null(value=False)
+    leads = only(people[LEAD], "source_id").to_series()
+    is_lead = pl.col("kept_from").is_in(leads.implode()).fill_null(value=False)
     is_person = pl.col("relation").is_in(["contact_account", "contact_owner"])
     return links.filter(is_lead & is_person if place == LEAD else ~(is_lead & is_person))
 
 
-def _named(
-    placed: pl.DataFrame, people: Mapping[str, pl.DataFrame], actual: Mapping[str, pl.DataFrame]
-) -> pl.DataFrame:
+def _named(placed: pl.DataFrame, people: Mapping[str, Frame], actual: Mapping[str, Frame]) -> pl.DataFrame:
     """from_target and to_target of the leads that name the company they should."""
-    wanted = people[LEAD].select(kept_from="source_id", name="company_name").drop_nulls()
-    shown = actual[LEAD].select(from_target="target_id", name="company_name").drop_nulls()
+    wanted = people[LEAD].lazy().select(kept_from="source_id", name="company_name").drop_nulls().collect()
+    shown = actual[LEAD].lazy().select(from_target="target_id", name="company_name").drop_nulls().collect()
     told = placed.join(wanted, on="kept_from").join(shown, on=["from_target", "name"], how="semi")
     return told.select(_PAIR).drop_nulls().unique()
 
 
-def source_links(contacts: pl.DataFrame, deals: pl.DataFrame) -> dict[str, int]:
+def source_links(contacts: Frame, deals: Frame) -> dict[str, int]:
     """How many relations the source records (`source_contacts`, `source_deals`) hold, counted from them alone."""
+    contacts = only(contacts, "company_ids", "assigned_to")
+    deals = only(deals, "contact_id", "participants", "company_id", "assigned_to")
     people = deals.select(
         pl.concat_list(pl.concat_list("contact_id"), pl.col("participants").fill_null([])).list.drop_nulls()
     )
@@ -168,18 +171,22 @@ def _placed(links: pl.DataFrame, start_at: pl.DataFrame, end_at: pl.DataFrame) -
     )  # fmt: skip
 
 
-def _there(relation: str, actual: pl.DataFrame) -> pl.DataFrame:
+def _there(relation: str, actual: Frame) -> pl.DataFrame:
     """The target's links of *relation* in the records that start it: from_target, to_target, each pair once."""
-    pairs = actual.select(from_target="target_id", to_target=_COLUMNS[relation])
+    pairs = actual.lazy().select(from_target="target_id", to_target=_COLUMNS[relation]).collect()
     if isinstance(pairs.schema["to_target"], pl.List):
         pairs = pairs.explode("to_target", empty_as_null=True)
     return pairs.with_columns(pl.col("to_target").cast(pl.Int64)).drop_nulls().unique()
 
 
-def _with_primary(placed: pl.DataFrame, contacts: pl.DataFrame, actual: pl.DataFrame) -> pl.DataFrame:
+def _with_primary(placed: pl.DataFrame, contacts: Frame, actual: Frame) -> pl.DataFrame:
     """*placed* with `is_first` (should be primary) and `is_marked` (is primary in the target)."""
-    first = contacts.select(kept_from="source_id", first=pl.col("account_ids").list.first())
-    marked = actual.select(from_target="target_id", marked=pl.col("primary_account_id").cast(pl.Int64))
+    first = only(contacts, "source_id", "account_ids").select(
+        kept_from="source_id", first=pl.col("account_ids").list.first()
+    )
+    marked = only(actual, "target_id", "primary_account_id").select(
+        from_target="target_id", marked=pl.col("primary_account_id").cast(pl.Int64)
+    )
     both = placed.join(first, on="kept_from", how="left").join(marked, on="from_target", how="left")
     return both.with_columns(
         is_first=pl.col("kept_to").eq_missing(pl.col("first")),

@@ -14,11 +14,13 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases.compare import LOCATED
 from crmbook.phases.edition import MODULES, PLACES
+from crmbook.phases.narrow import Frame, known, only
 from crmbook.phases.target_ids import TargetIds
 
 CLASS_NAMES: Final = (
     "loaded", "merged", "excluded", "rejected", "missing", "duplicated", "kept_by_target",
 )  # fmt: skip
+_MARKED: Final = ("source_id", "target_id", "external_id")
 _LONGEST_CHAIN: Final = 8  # of merges; normalization names final survivors, a circle must not hang
 _FOUND: Final = {"source_id": pl.String, "target_id": pl.Int64, "by_mark": pl.Boolean}
 _SETTLED: Final = {
@@ -26,18 +28,16 @@ _SETTLED: Final = {
 }  # fmt: skip
 
 
-def by_entity(
-    companies: pl.DataFrame, contacts: pl.DataFrame, deals: pl.DataFrame
-) -> dict[str, pl.DataFrame]:
+def by_entity(companies: Frame, contacts: Frame, deals: Frame) -> dict[str, Frame]:
     """The three frames under the names of their entities."""
     return {"company": companies, "contact": contacts, "deal": deals}
 
 
 def classes(
     *,
-    sources: Mapping[str, pl.DataFrame],
-    normalized: Mapping[str, pl.DataFrame],
-    actual: Mapping[str, pl.DataFrame],
+    sources: Mapping[str, Frame],
+    normalized: Mapping[str, Frame],
+    actual: Mapping[str, Frame],
     rejects: pl.DataFrame,
     excluded: pl.DataFrame,
     merges: pl.DataFrame,
@@ -57,12 +57,13 @@ def classes(
     for entity, source in sources.items():
         own = pl.DataFrame(schema=_SETTLED)
         for place in _places(entity, normalized):
-            found = _found(place, normalized[place], actual[place], crosswalk, existing)
-            own = own.vstack(_own(place, normalized[place], found, crosswalk, refused))
+            wanted = only(normalized[place], "source_id")
+            found = _found(place, wanted, known(actual[place], *_MARKED), crosswalk, existing)
+            own = own.vstack(_own(place, wanted, found, crosswalk, refused))
         left_out = _left_out(entity, rejects, excluded)
         settled = pl.concat([own, left_out.join(own, on="source_id", how="anti")])
         followed = _followed(_of(merges, entity).join(settled, on="source_id", how="anti"), settled)
-        every = source.select("source_id").join(pl.concat([settled, followed]), on="source_id", how="left")
+        every = only(source, "source_id").join(pl.concat([settled, followed]), on="source_id", how="left")
         parts.append(
             every.select(
                 "source_id",
@@ -79,7 +80,7 @@ def classes(
 
 
 def target_only(
-    *, existing: pl.DataFrame, classes: pl.DataFrame, actual: Mapping[str, pl.DataFrame]
+    *, existing: pl.DataFrame, classes: pl.DataFrame, actual: Mapping[str, Frame]
 ) -> pl.DataFrame:
     """
     The target's records that are not the one place of a source record; TARGET_ONLY.
@@ -90,10 +91,10 @@ def target_only(
     for place, there in actual.items():
         module = MODULES[place]
         ours = classes.filter((pl.col("module") == module) & pl.col("class").is_in(LOCATED))
-        known = existing.filter(pl.col("module") == module).select("target_id", is_known=pl.lit(value=True))
-        strange = there.select("target_id").join(ours, on="target_id", how="anti")
+        before = existing.filter(pl.col("module") == module).select("target_id", is_known=pl.lit(value=True))
+        strange = only(there, "target_id").join(ours, on="target_id", how="anti")
         parts.append(
-            strange.join(known, on="target_id", how="left").select(
+            strange.join(before, on="target_id", how="left").select(
                 "target_id",
                 module=pl.lit(module),
                 **{"class": pl.when(pl.col("is_known")).then(pl.lit("pre_existing")).otherwise(
@@ -131,10 +132,12 @@ def class_balance(
     return tables.conform(pl.DataFrame(rows, schema=tables.CLASS_BALANCE.columns), tables.CLASS_BALANCE)
 
 
-def owner_queue(*, ids: TargetIds, contacts: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+def owner_queue(*, ids: TargetIds, contacts: Frame, deals: Frame) -> pl.DataFrame:
     """The agents whose records stand with the admin, and how many of the normalized records; OWNER_QUEUE."""
     counts = [
-        frame.group_by(agent_id="owner_agent_id").agg(pl.len().cast(pl.Int64).alias(name))
+        only(frame, "owner_agent_id")
+        .group_by(agent_id="owner_agent_id")
+        .agg(pl.len().cast(pl.Int64).alias(name))
         for name, frame in (("contacts", contacts), ("deals", deals))
     ]
     waiting = ids.owners.filter("is_fallback").select("agent_id", "email", "reason")
@@ -150,7 +153,7 @@ def _of(frame: pl.DataFrame, entity: str) -> pl.DataFrame:
     return frame.filter(pl.col("entity") == entity)
 
 
-def _places(entity: str, frames: Mapping[str, pl.DataFrame]) -> list[str]:
+def _places(entity: str, frames: Mapping[str, Frame]) -> list[str]:
     return [place for place in PLACES[entity] if place in frames]
 
 

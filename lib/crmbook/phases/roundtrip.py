@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from crmbook.phases.narrow import Frame, only
+
 MEASURED: Final = {
     "entity": pl.String, "source_field": pl.String, "target_field": pl.String, "rule": pl.String,
     "kind": pl.String, "rows": pl.Int64, "filled": pl.Int64,
@@ -62,13 +64,15 @@ def y(field: str) -> pl.Expr:
 class Pairs:
     """
     Source rows beside target rows: `x:<source field>`, `y:<target field>`, and of `flags` `source_id`, `kept_id`,
-    `is_merged` (into another one), `is_survivor` (others were merged into it), `is_matched`. Columns are put side by side
-    when they are asked for: all at once would be all records a second time.
+    `is_merged` (into another one), `is_survivor` (others were merged into it), `is_matched`. Columns are read and put side
+    by side when they are asked for: all at once would be all records a second time. `more` are columns of the source's rows
+    worked out beforehand.
     """
 
     flags: pl.DataFrame
-    source: pl.DataFrame
-    rows: pl.DataFrame
+    source: Frame
+    more: pl.DataFrame
+    rows: Frame
     ours: pl.Series
     theirs: pl.Series
 
@@ -78,8 +82,9 @@ class Pairs:
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
-        ours = {_X + name: dtype for name, dtype in self.source.schema.items()}
-        theirs = {_Y + name: dtype for name, dtype in self.rows.schema.items()}
+        source = {**self.source.lazy().collect_schema(), **self.more.schema}
+        ours = {_X + name: dtype for name, dtype in source.items()}
+        theirs = {_Y + name: dtype for name, dtype in self.rows.lazy().collect_schema().items()}
         return {**self.flags.schema, **ours, **theirs}
 
     def columns(self, names: Collection[str]) -> pl.DataFrame:
@@ -90,14 +95,23 @@ class Pairs:
         if name in self.flags.columns:
             return self.flags[name]
         field = name[len(_X) :]
-        for prefix, frame, places in ((_X, self.source, self.ours), (_Y, self.rows, self.theirs)):
-            if name.startswith(prefix) and field in frame.columns:
-                return frame[field].gather(places).alias(name)
+        sides: list[tuple[str, Frame, pl.Series]] = [
+            (_X, self.more, self.ours), (_X, self.source, self.ours), (_Y, self.rows, self.theirs),
+        ]  # fmt: skip
+        for prefix, frame, places in sides:
+            if name.startswith(prefix) and field in frame.lazy().collect_schema():
+                return only(frame, field).to_series().gather(places).alias(name)
         return pl.Series(name, [None], dtype=pl.String).new_from_index(0, self.height)
 
 
 def paired(
-    source: pl.DataFrame, rows: pl.DataFrame, fate: pl.DataFrame, *, matched: Sequence[str] = ()
+    source: Frame,
+    rows: Frame,
+    fate: pl.DataFrame,
+    *,
+    matched: Sequence[str] = (),
+    more: pl.DataFrame | None = None,
+    whose: pl.DataFrame | None = None,
 ) -> Pairs:
     """
     Every source row that lives on, beside the target row it lives on in.
@@ -107,14 +121,18 @@ def paired(
         rows: the target's, by the `source_id` they are of.
         fate: `source_id` to `kept_id`; rows without one are left out.
         matched: ids of *rows* that were in the target before, with values that are none of ours.
+        more: further columns of *source*, row by row.
+        whose: `source_id` and `theirs`, the row of *rows*, where those have no `source_id` of their own.
     """
+    if whose is None:
+        whose = only(rows, "source_id").with_row_index("theirs")
     kept = fate.select("source_id", "kept_id").drop_nulls("kept_id")
     several = kept.filter(pl.col("source_id") != pl.col("kept_id"))["kept_id"].unique()
     pairs = (
-        source.select("source_id")
+        only(source, "source_id")
         .with_row_index("ours")
         .join(kept, on="source_id")
-        .join(rows.select(kept_id="source_id").with_row_index("theirs"), on="kept_id")
+        .join(whose.select("theirs", kept_id="source_id"), on="kept_id")
         .sort("ours")
     )
     flags = pairs.select(
@@ -124,7 +142,9 @@ def paired(
         is_survivor=(pl.col("source_id") == pl.col("kept_id")) & pl.col("kept_id").is_in(several.implode()),
         is_matched=pl.col("kept_id").is_in(list(matched)),
     )
-    return Pairs(flags, source, rows, pairs["ours"], pairs["theirs"])
+    return Pairs(
+        flags, source, pl.DataFrame() if more is None else more, rows, pairs["ours"], pairs["theirs"]
+    )
 
 
 def measured(entity: str, pairs: Pairs, ways: Sequence[Way]) -> pl.DataFrame:

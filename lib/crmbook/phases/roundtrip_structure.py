@@ -17,6 +17,7 @@ from crmbook.phases.split import WON
 from crmbook.phases.standard_map import MODULES, PHONE_NUMBERS
 
 _NONE: Final = pl.lit(None, dtype=pl.String)
+PLACED_BY: Final = ("source_id", "pipeline_id", "stage_id", "status")
 _CLOSINGS: Final = {"won_at": WON, "lost_at": closing.LOST}
 
 
@@ -41,22 +42,20 @@ def ways(entity: str, pairs: Pairs, decided: Decisions) -> list[Way]:
     return made
 
 
-def with_places(deals: pl.DataFrame, decided: Decisions) -> pl.DataFrame:
-    """*deals* of the source with what their stage means in the target: `stage_label`, `is_closed`, `is_moved`, `is_rounded`."""
-    places = closing.placed(deals, decided.stages)
+def places(deals: pl.DataFrame, decided: Decisions) -> pl.DataFrame:
+    """What the stage of each of *deals* of the source means in the target: `stage_label`, `is_closed`, `is_moved`, `is_rounded`."""
+    placed = closing.placed(deals, decided.stages)
     rounded = decided.stages.select("pipeline_id", placed="stage_id", is_rounded="is_rounded")
     put = (
         deals.select("pipeline_id", "stage_id")
-        .hstack(places.select(pl.col("stage_id").alias("placed"), "forecast_type", "label"))
+        .hstack(placed.select(pl.col("stage_id").alias("placed"), "forecast_type", "label"))
         .join(rounded, on=["pipeline_id", "placed"], how="left", maintain_order="left")
     )
-    return deals.hstack(
-        put.select(
-            stage_label="label",
-            is_closed=(pl.col("forecast_type") != closing.OPEN).fill_null(value=False),
-            is_moved=(pl.col("placed") != pl.col("stage_id")).fill_null(value=False),
-            is_rounded=pl.col("is_rounded").fill_null(value=False),
-        )
+    return put.select(
+        stage_label="label",
+        is_closed=(pl.col("forecast_type") != closing.OPEN).fill_null(value=False),
+        is_moved=(pl.col("placed") != pl.col("stage_id")).fill_null(value=False),
+        is_rounded=pl.col("is_rounded").fill_null(value=False),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases.narrow import Frame, only
 
 FEWEST: Final = 20
 MOST: Final = 40
@@ -60,10 +61,11 @@ def coverage(
     sheet: pl.DataFrame, *, classes: pl.DataFrame, link_classes: pl.DataFrame, evidence: pl.DataFrame
 ) -> pl.DataFrame:
     """Everything that has to be on the sheet, and on how many of its records it is; SPOT_COVERAGE."""
-    told = _told(classes, link_classes, evidence)
-    every = pl.concat(_evidence(frame, keys) for frame, keys in told).unique()
-    shown = every.join(sheet.select(_WHO), on=_WHO, how="semi").group_by("covers").len("in_sheet")
-    counted = every.select("covers").unique().join(shown, on="covers", how="left")
+    told, sheet = _told(classes, link_classes, evidence), sheet.select(_WHO)
+    # Every thing there is once, and only what the sheet shows record by record: all of it would be all links in words.
+    every = pl.concat(_covers(frame.select(keys).unique(), keys) for frame, keys in told).unique()
+    shown = pl.concat(_evidence(_only(frame, keys, sheet), keys) for frame, keys in told).unique()
+    counted = every.join(shown.group_by("covers").len("in_sheet"), on="covers", how="left")
     return tables.conform(
         counted.with_columns(pl.col("in_sheet").fill_null(0).cast(pl.Int64)), tables.SPOT_COVERAGE
     )
@@ -71,17 +73,20 @@ def coverage(
 
 def evidence(
     *,
-    contacts: pl.DataFrame,
-    deals: pl.DataFrame,
+    contacts: Frame,
+    deals: Frame,
     rejects: pl.DataFrame,
     merges: pl.DataFrame,
     differences: pl.DataFrame,
 ) -> pl.DataFrame:
     """What records stand for beside their class: both sides of the split, repairs, merges, found differences."""
-    closed = deals.filter(pl.col("closed_date").is_not_null())
+    closed = (
+        deals.lazy().select("source_id", "closed_date").filter(pl.col("closed_date").is_not_null()).collect()
+    )
+    sides = only(contacts, "source_id", "split").with_columns(entity=pl.lit("contact"))
     survivors = merges.select("entity", source_id="survivor_id", rule="rule")
     told = [
-        (contacts.with_columns(entity=pl.lit("contact")), ["split"], "split: {}"),
+        (sides, ["split"], "split: {}"),
         (closed.with_columns(entity=pl.lit("deal"), what=pl.lit("closed deal")), ["what"], "{}"),
         (rejects, ["field", "rule"], "{}: {}"),
         (merges, ["rule"], "merged: {}"),
@@ -94,9 +99,7 @@ def evidence(
     ).unique()
 
 
-def changed_examples(
-    entity: str, source: pl.DataFrame, normalized: pl.DataFrame, mapping: pl.DataFrame
-) -> pl.DataFrame:
+def changed_examples(entity: str, source: Frame, normalized: Frame, mapping: pl.DataFrame) -> pl.DataFrame:
     """
     Per mapped field the first record whose value cleaning changed: evidence for the sheet.
 
@@ -104,16 +107,23 @@ def changed_examples(
     both sides are looked at: for the others the type alone makes them look changed.
     """
     rules = mapping.filter(pl.col("entity") == entity).select("source_field", "target_field", "rule")
-    named = {"source_id", *rules["source_field"], *rules["target_field"]}
-    both = source.select(c for c in source.columns if c in named).join(
-        normalized.select(c for c in normalized.columns if c in named), on="source_id", suffix=":new"
-    ).sort("source_id")  # fmt: skip
+    pairs = (
+        only(source, "source_id")
+        .with_row_index("before")
+        .join(only(normalized, "source_id").with_row_index("after"), on="source_id")
+        .sort("source_id")
+    )
+    sides = {"before": source.lazy(), "after": normalized.lazy()}
+    has = {side: frame.collect_schema() for side, frame in sides.items()}
+    other = {"before": "after", "after": "before"}
     found = [pl.DataFrame(schema=_EVIDENCE)]
     for before, after, rule in rules.sort("source_field").iter_rows():
-        name = f"{after}:new" if f"{after}:new" in both.columns else after
-        if both.schema.get(before) != pl.String or both.schema.get(name) != pl.String or before == name:
+        wanted = (("before", before), ("after", after))
+        places = [(side if name in has[side] else other[side], name) for side, name in wanted]
+        if any(has[side].get(name) != pl.String for side, name in places) or places[0] == places[1]:
             continue
-        changed = both.filter(pl.col(before).ne_missing(pl.col(name))).head(1)
+        told = [only(sides[side], name).to_series().gather(pairs[side]) for side, name in places]
+        changed = pairs.filter(told[0].ne_missing(told[1])).head(1)
         found.append(
             changed.select(
                 "source_id", entity=pl.lit(entity), covers=pl.lit(f"{after} changed by {rule}")
@@ -127,6 +137,10 @@ def _evidence(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     if "relation" in keys:
         frame = frame.with_columns(entity=pl.col("relation").replace_strict(_STARTS, return_dtype=pl.String))
     return frame.select("entity", "source_id", covers=pl.concat_str(keys, separator=" "))
+
+
+def _covers(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    return frame.select(covers=pl.concat_str(keys, separator=" "))
 
 
 def _first(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
