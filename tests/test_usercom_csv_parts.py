@@ -140,6 +140,27 @@ def test_each_form_alone_reads_the_same(tmp_path: Path, text: str) -> None:
     _assert_same(_folder(tmp_path, {"users": "\n".join([HEADERS["users"], *rows])}), "users")
 
 
+@pytest.mark.parametrize(
+    "lists",
+    [
+        pytest.param(["{}", "{1}", '{"1","2"}', '{12,"3",12}', ""], id="of numbers"),
+        pytest.param(["{1}", "{a,2}"], id="with a name"),
+        pytest.param(["{1}", "{01}"], id="with a leading zero"),
+        pytest.param(["{1}", "[1,2]"], id="in JSON"),
+        pytest.param(["{1}", "{1, 2 }"], id="with blanks"),
+        pytest.param(["{1}", "{1,NULL}"], id="with a null"),
+        pytest.param(["{1}", "{-1}"], id="with no id"),
+        pytest.param(["{1}", "{1,}"], id="broken off"),
+    ],
+)
+def test_ids_of_companies_read_the_same(tmp_path: Path, lists: list[str]) -> None:
+    """Plain lists of numbers, and lists of anything else beside them."""
+    rows = [f'{n},"{one.replace(chr(34), chr(34) * 2)}"' for n, one in enumerate(lists)]
+    export = _folder(tmp_path, {"users": "\n".join(["id,company_ids", *rows, "99,"])})
+
+    assert _assert_same(export, "users") >= len(lists)
+
+
 def _told(row: Row) -> tuple[int, int, tuple[str | None, ...], str]:
     return row.line, row.offset, tuple(row.cells), row.problem
 

@@ -152,6 +152,8 @@ class Columns:
         if isinstance(values, pl.Series):
             if shape is None:
                 return values
+            if isinstance(values.dtype, pl.List):
+                return values.list.unique(maintain_order=True)
             different = values.unique(maintain_order=True)
             places = values.replace_strict(different, pl.int_range(different.len(), eager=True))
             values = Coded(different.to_list(), places)

@@ -35,14 +35,12 @@ _NO_COUNTRY: Final = frozenset({"EU", "EZ", "UN", "XA", "XB", "ZZ", "QO"})
 
 def sign(values: pl.Series) -> tuple[str, float]:
     """The sign of the filled *values* and its share, rounded to hundredths; blank and 0 where they bear none."""
-    texts = _texts(values)
-    if texts.is_empty():
+    counted = _counted(values)
+    if counted.is_empty():
         return "", 0.0
     text = pl.col("v").str.strip_chars()
     known = {name: text.str.to_lowercase().is_in(sorted(words)) for name, words in _known().items()}
     tests = known | {name: text.str.contains(pattern) for name, pattern in _PROFILES.items()}
-    # Few different values stand for many: each is looked at once and counts as often as it is there.
-    counted = texts.group_by("v").agg(n=pl.len())
     shares = counted.select(
         ((test * pl.col("n")).sum() / pl.col("n").sum()).alias(n) for n, test in tests.items()
     )
@@ -50,10 +48,12 @@ def sign(values: pl.Series) -> tuple[str, float]:
     return (name, round(share, 2)) if share >= LEAST else ("", 0.0)
 
 
-def _texts(values: pl.Series) -> pl.DataFrame:
-    present = values.to_frame("v").filter(kinds.filled(pl.col("v")))
+def _counted(values: pl.Series) -> pl.DataFrame:
+    """Texts and choices (`v`), and how often each is there (`n`)."""
+    # Few different values stand for many: each is looked at once and counts as often as it is there.
+    present = values.to_frame("v").group_by("v").agg(n=pl.len()).filter(kinds.filled(pl.col("v")))
     is_list = pl.col("v").str.starts_with("[")
-    listed = present.filter(is_list).select(parse.elements(pl.col("v")).alias("v")).explode("v").drop_nulls()
+    listed = present.filter(is_list).with_columns(parse.elements(pl.col("v"))).explode("v").drop_nulls("v")
     return pl.concat([present.filter(~is_list), listed])
 
 

@@ -26,8 +26,11 @@ _FLOAT: Final = r"\A-?(?:0|[1-9][0-9]{0,9})\.(?:[0-9]{0,3}[1-9]|0)\z"
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _SHOWN: Final = rf"\A[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}(?:\.[0-9]{{1,9}})?Z\z"
 _STORED: Final = rf"\A[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}} {_CLOCK}(?:\.[0-9]{{1,6}})?\+00\z"
+_NUMBERS: Final = r'\A\{(?:(?:N|"N")(?:,(?:N|"N"))*)?\}\z'.replace("N", "(?:0|[1-9][0-9]{0,17})")
 _ESCAPED: Final = [chr(code) for code in range(32)] + ['"', "\\"]
 _ESCAPES: Final = [json.dumps(one)[1:-1] for one in _ESCAPED]
+# `json.dumps` would make one for each value.
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _TO_ESCAPE: Final = r'[\x00-\x1f"\\]'
 
 
@@ -40,8 +43,8 @@ class Coded(NamedTuple):
 
 class Said(NamedTuple):
     """
-    A column: its cells as JSON, null where there is no value; its canonical values, a Series for texts, whole numbers
-    and flags; which cells are refused, None where none is.
+    A column: its cells as JSON, null where there is no value; its canonical values, a Series for texts, whole numbers,
+    flags and lists of ids; which cells are refused, None where none is.
     """
 
     as_json: pl.Series
@@ -188,6 +191,28 @@ class Reader:
         return told
 
 
+@dataclass
+class Memberships(Reader):
+    """
+    How ids of companies are read, where no times stand beside them. Hardly two contacts have the same ones, so lists of
+    plain numbers are taken apart by Polars, and their canonical values are the lists of ids themselves.
+    """
+
+    def said(self, texts: pl.Series) -> Said:
+        told = texts.replace("", None).alias("text").to_frame()
+        text = pl.col("text")
+        if not told.select(text.str.contains(_NUMBERS).all()).item():
+            return super().said(texts)
+        numbers = text.str.extract_all("[0-9]+").fill_null([])
+        between = '"name":null,"member_since":null}'
+        listed = text.str.replace_all(r'[{}"]', "").str.replace_all(",", f',{between},{{"id":', literal=True)
+        as_json = pl.when(text != "{}").then(pl.lit('[{"id":') + listed + pl.lit(f",{between}]"))
+        made = told.select(
+            json=pl.when(text.is_not_null()).then(as_json.otherwise(pl.lit("[]"))), values=numbers
+        )
+        return Said(made["json"], made["values"], None)
+
+
 def quoted(text: pl.Expr, *, needs_escape: bool = True) -> pl.Expr:
     """Texts as JSON writes them."""
     escaped = text.str.replace_many(_ESCAPED, _ESCAPES) if needs_escape else text
@@ -196,9 +221,9 @@ def quoted(text: pl.Expr, *, needs_escape: bool = True) -> pl.Expr:
 
 def dumped(value: Any) -> str:
     """*value* as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def whole(text: str) -> str:
     """*text* with the sign for an unreadable character for every half of one, which JSON may spell."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", text)

@@ -32,7 +32,8 @@ class Part:
     """
     Some records: ids, JSON as `usercom.Record.raw`, canonical fields by name as columns, custom attributes as text.
 
-    An attribute that is no text is compact JSON; one that a record has not is null.
+    An attribute that is no text is compact JSON; one that a record has not is null. Companies nobody told a time of may
+    be lists of their ids.
     """
 
     ids: pl.Series
@@ -161,7 +162,9 @@ class _Shaper:
             def companies(text: str) -> Any:
                 return memberships(column.read(text))
 
-            reader = Reader(companies, lambda value: shape.value_of("companies", value), is_text=False)
+            reader = kinds.Memberships(
+                companies, lambda value: shape.value_of("companies", value), is_text=False
+            )
             return _Cells(place, "companies", reader, is_custom=False, is_optional=True)
         kind = "ref" if column.key == "id" else self._kinds.get(column.key, "")
         plain = kinds.STANDARD.get(column.kind, ()) if kind in (column.kind, "") else ()
