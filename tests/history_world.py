@@ -222,9 +222,7 @@ class Found:
             },
         )  # fmt: skip
         self.standing = rec.standing(CARRIED, self.classes, self.members)
-        self.chain = rec.chain(
-            carried=CARRIED, classes=self.classes, members=self.members, extracted=EXTRACTED
-        )
+        self.chain = rec.chain(standing=self.standing, extracted=EXTRACTED)
         source = instants.in_source(activities=ACTIVITIES, events=EVENTS, emails=EMAILS, messages=MESSAGES)
         self.instants = instants.instants(source=source, standing=self.standing, actual=there)
 

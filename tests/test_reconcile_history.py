@@ -200,11 +200,8 @@ def test_a_lost_carrier_loses_its_source_rows() -> None:
 
 def test_a_row_nobody_carries_is_unaccounted() -> None:
     """Source rows are counted from the source; a row that 04 forgot shows."""
-    found = Found()
-    short = history.rec.chain(
-        carried=history.CARRIED.filter(pl.col("source_id") != "8"), classes=found.classes, members=found.members,
-        extracted=history.EXTRACTED,
-    )  # fmt: skip
+    less = Found().standing.filter(pl.col("source_id") != "8")
+    short = history.rec.chain(standing=less, extracted=history.EXTRACTED)
     assert [("event", 1)] == short.filter(pl.col("unaccounted") != 0).select("entity", "unaccounted").rows()
 
 

@@ -86,14 +86,18 @@ class Kept:
         return self._told(*delta_kept.members(classes, self.base.read("list_members"), self.created))
 
     def history_fields(
-        self, compared: compare_history.Comparison, wanted: Frames, crosswalk: pl.DataFrame, ids: TargetIds
+        self,
+        compared: compare_history.Comparison,
+        wanted: Mapping[str, Frame],
+        crosswalk: pl.DataFrame,
+        ids: TargetIds,
     ) -> compare_history.Comparison:
         if self.base is None:
             return compared
         then = compare_history.expected({name: self.base.read(name) for name in _HISTORY}, crosswalk, ids)
         conflicts = self._run.read("conflicts")
         left, rows, counts = delta_kept.fields(
-            compared.differences, now=wanted, before=then,
+            compared.differences, now={module: rows.lazy().collect() for module, rows in wanted.items()}, before=then,
             conflicts=delta_kept.by_module(conflicts).with_columns(entity="module").drop("module"),
             created=delta_kept.by_module(self.created), key="module",
         )  # fmt: skip

@@ -10,19 +10,21 @@ import polars as pl
 from crmbook import figures, history_checks
 from crmbook.phases import flow as way
 from crmbook.phases import link_check
+from crmbook.phases.narrow import only
 from crmbook.runs import Run
 
 
 def follow(run: Run) -> None:
     """`flow` and `flow_left` of what 06 found so far, saved."""
-    classes, untouched, crosswalk = run.frames("classes", "untouched", "crosswalk")
     # The bodies of a large plan are most of it, and nothing here asks for them.
-    planned = run.scan("plan").select("entity", "source_id").collect()
+    planned, untouched, crosswalk = (
+        only(run.scan(name), "entity", "source_id") for name in ("plan", "untouched", "crosswalk")
+    )
     counted = pl.concat(
         [b.select("entity", "extracted") for b in run.frames("class_balance", "history_chain")]
     )
     at, left = way.flow(
-        classes=classes, standing=history_checks.standing(run), planned=planned, untouched=untouched,
+        classes=run.scan("classes"), standing=history_checks.standing(run), planned=planned, untouched=untouched,
         crosswalk=crosswalk, extracted=dict(counted.iter_rows()),
     )  # fmt: skip
     run.save_all(flow=at, flow_left=left)

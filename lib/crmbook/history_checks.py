@@ -11,6 +11,7 @@ import polars as pl
 from crmbook import readback_history
 from crmbook.delta_check import Kept
 from crmbook.phases import attachments, compare_history, instants, reconcile_history
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.target_ids import TargetIds
 from crmbook.runs import Run
 from crmbook.vendors import download
@@ -41,23 +42,18 @@ def read_back(
 
 def reconcile(run: Run, ids: TargetIds, kept: Kept) -> None:
     """Every table of 06 that is about the history, saved."""
-    loaded, found = _frames(run, LOADED), _frames(run, ACTUAL)
     crosswalk = run.read("crosswalk")
-    wanted = compare_history.expected(loaded, crosswalk, ids)
-    there = compare_history.actual(found)
+    wanted = compare_history.expected({name: run.scan(name) for name in LOADED}, crosswalk, ids)
+    there = compare_history.actual({name: run.scan(name) for name in ACTUAL})
     classes, strange = reconcile_history.classes(
         expected=wanted, actual=there, crosswalk=crosswalk, refused=kept.refused,
         created=kept.created if kept.base else None,
     )  # fmt: skip
     classes = kept.history(classes)
-    members = reconcile_history.member_classes(
-        members=loaded["list_members"], actual_members=found["actual_list_members"], classes=classes,
-        crosswalk=crosswalk,
-    )  # fmt: skip
-    members = kept.members(members)
     compared = compare_history.compare(expected=wanted, actual=there, classes=classes)
     compared = kept.history_fields(compared, wanted, crosswalk, ids)
-    heights = {module: frame.height for module, frame in wanted.items()}
+    members, heights = _members(run, classes, crosswalk, kept), _heights(run)
+    del wanted, crosswalk
     run.save_all(
         history_classes=classes,
         history_target_only=strange,
@@ -66,10 +62,11 @@ def reconcile(run: Run, ids: TargetIds, kept: Kept) -> None:
         history_fidelity=compared.fidelity,
         history_class_balance=reconcile_history.class_balance(
             classes=classes, target_only=strange, members=members, differences=compared.differences,
-            normalized=heights | {reconcile_history.MEMBERS: loaded["list_members"].height},
+            normalized=heights,
         ),
-        **_against_source(run, classes, members, there, kept),
     )  # fmt: skip
+    del classes, members
+    _against_source(run, there, kept)
 
 
 def standing(run: Run) -> pl.DataFrame:
@@ -77,36 +74,51 @@ def standing(run: Run) -> pl.DataFrame:
     return reconcile_history.standing(*run.frames("carried", "history_classes", "member_classes"))
 
 
-def _against_source(
-    run: Run, classes: pl.DataFrame, members: pl.DataFrame, there: Mapping[str, pl.DataFrame], kept: Kept
-) -> dict[str, pl.DataFrame]:
-    source = {name: run.scan(table).select(instants.READ[name]).collect() for name, table in _SOURCE.items()}
-    carried, mapping = run.frames("carried", "mapping")
-    extracted = instants.extracted(
-        **source, contacts=run.scan("source_contacts").select("list_ids").collect(),
-        conversations=run.read("source_conversations"), segment_members=run.read("segment_members"),
-        files=run.read("source_files"),
+def _members(run: Run, classes: pl.DataFrame, crosswalk: pl.DataFrame, kept: Kept) -> pl.DataFrame:
+    members, there = run.frames("list_members", "actual_list_members")
+    return kept.members(
+        reconcile_history.member_classes(
+            members=members, actual_members=there, classes=classes, crosswalk=crosswalk
+        )
+    )
+
+
+def _heights(run: Run) -> dict[str, int]:
+    """How many records of each module 04 made, and how many memberships."""
+    rows = {"lists": run.scan("target_lists"), **{name: run.scan(name) for name in LOADED}}
+    for module, is_mine in compare_history.IN_DOCUMENTS.items():
+        rows[module] = run.scan("documents").filter(is_mine)
+    names = (*compare_history.MODULES, reconcile_history.MEMBERS)
+    return {name: int(rows[name].select(pl.len()).collect().item()) for name in names}
+
+
+def _against_source(run: Run, there: Mapping[str, Frame], kept: Kept) -> None:
+    """The tables of 06 that go back to the source's own rows, saved."""
+    extracted, fate = _extracted(run), standing(run)
+    run.save("history_chain", reconcile_history.chain(standing=fate, extracted=extracted))
+    shown = instants.instants(source=instants.in_source(**_source(run)), standing=fate, actual=there)
+    shown = kept.instants(shown, fate)
+    run.save_all(instants=shown, instant_balance=instants.balance(shown))
+
+
+def _source(run: Run) -> dict[str, pl.DataFrame]:
+    return {name: run.scan(table).select(instants.READ[name]).collect() for name, table in _SOURCE.items()}
+
+
+def _extracted(run: Run) -> dict[str, int]:
+    """How many rows of each kind of history the source holds, from the source alone."""
+    counted = instants.extracted(
+        **_source(run), contacts=only(run.scan("source_contacts"), "list_ids"),
+        conversations=only(run.scan("source_conversations"), "source_id"),
+        segment_members=run.read("segment_members"), files=run.read("source_files"),
     )  # fmt: skip
+    mapping = run.read("mapping")
     links = mapping.filter(pl.col("target_field") == attachments.LINKS, pl.col("decision") != "skip")
     records = {entity: _fields(run, table, links) for entity, table in _RECORDS.items()}
-    extracted["link"] = instants.linked(records, links)
-    fate = reconcile_history.standing(carried, classes, members)
-    shown = instants.instants(source=instants.in_source(**source), standing=fate, actual=there)
-    shown = kept.instants(shown, fate)
-    return {
-        "history_chain": reconcile_history.chain(
-            carried=carried, classes=classes, members=members, extracted=extracted
-        ),
-        "instants": shown,
-        "instant_balance": instants.balance(shown),
-    }
+    return counted | {"link": instants.linked(records, links)}
 
 
 def _fields(run: Run, table: str, links: pl.DataFrame) -> pl.DataFrame:
     """Of a source table the fields *links* (rows of MAPPING) name, as far as it has them."""
     scan, wanted = run.scan(table), links["source_field"].to_list()
     return scan.select(name for name in scan.collect_schema() if name in wanted).collect()
-
-
-def _frames(run: Run, names: tuple[str, ...]) -> dict[str, pl.DataFrame]:
-    return dict(zip(names, run.frames(*names), strict=True))

@@ -7,14 +7,18 @@ which is what the target keeps. What the target does not tell (`untold`) is not 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
 from crmbook import tables
+from crmbook.phases.narrow import Frame
 from crmbook.phases.target_ids import TargetIds
 
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 NOWHERE: Final = "not in the target"
+# the modules that share 04's table `documents`, and their rows of it
+IN_DOCUMENTS: Final = {"documents": pl.col("kind") != "link", "document_links": pl.col("kind") == "link"}
 _LOADED_PARENTS: Final = ("contact", "company", "deal", "lead")
 _ACTUAL: Final = "actual:"
 
@@ -74,27 +78,23 @@ class Comparison:
     fidelity: pl.DataFrame
 
 
-def expected(
-    normalized: Mapping[str, pl.DataFrame], crosswalk: pl.DataFrame, ids: TargetIds
-) -> dict[str, pl.DataFrame]:
+def expected(normalized: Mapping[str, F], crosswalk: pl.DataFrame, ids: TargetIds) -> dict[str, F]:
     """
     Per module `source_id` and the fields the target should show.
 
     *normalized* holds the tables of 04 by their names: tasks, appointments, sales_activities, notes, target_lists,
     documents. A parent that is not in the crosswalk is `NOWHERE`, which no record of the target has.
     """
-    documents = normalized["documents"]
-    is_link = pl.col("kind") == "link"
     frames = {
         **{name: normalized[name] for name in ("tasks", "appointments", "sales_activities", "notes")},
         "lists": normalized["target_lists"],
-        "documents": documents.filter(~is_link),
-        "document_links": documents.filter(is_link),
+        **{module: normalized["documents"].filter(is_mine) for module, is_mine in IN_DOCUMENTS.items()},
     }
-    return {module: _expected(frames[module], shape, crosswalk, ids) for module, shape in MODULES.items()}
+    where = places(crosswalk).lazy()
+    return {module: _expected(frames[module], shape, where, ids) for module, shape in MODULES.items()}
 
 
-def actual(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def actual(frames: Mapping[str, F]) -> dict[str, F]:
     """The frames `actual_*` of the history by module, each with `target_id` and the fields of `expected`."""
     documents = frames["actual_documents"]
     found = {name: frames[f"actual_{name}"] for name in MODULES if not name.startswith("document")}
@@ -103,18 +103,25 @@ def actual(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 
 def compare(
-    *, expected: Mapping[str, pl.DataFrame], actual: Mapping[str, pl.DataFrame], classes: pl.DataFrame
+    *, expected: Mapping[str, Frame], actual: Mapping[str, Frame], classes: pl.DataFrame
 ) -> Comparison:
     """What the target says otherwise, per module, record and field, of the records *classes* found in it."""
     differences, fidelity = [tables.HISTORY_DIFFERENCES.empty()], []
     for module, shape in MODULES.items():
         places = classes.filter((pl.col("module") == module) & pl.col("target_id").is_not_null())
-        both = (
-            expected[module]
+        wanted, there = expected[module].lazy().collect(), actual[module].lazy().collect()
+        # Only the keys are joined, and fields put side by side one after the other: the texts of a large account are long.
+        pairs = (
+            wanted.select("source_id")
+            .with_row_index("ours")
             .join(places.select("source_id", "target_id"), on="source_id")
-            .join(actual[module].rename({f: _ACTUAL + f for f in shape.fields}), on="target_id")
+            .join(there.select("target_id").with_row_index("theirs"), on="target_id")
         )
         for field in shape.fields:
+            both = pairs.select("source_id", "target_id").with_columns(
+                wanted[field].gather(pairs["ours"]),
+                there[field].gather(pairs["theirs"]).alias(_ACTUAL + field),
+            )
             told = both.filter(_is_told(field, is_optional=field in shape.untold))
             wrong = told.filter(_plain(field).ne_missing(_plain(_ACTUAL + field)))
             differences.append(_rows(module, field, wrong))
@@ -126,9 +133,10 @@ def compare(
     )
 
 
-def _expected(rows: pl.DataFrame, shape: Module, crosswalk: pl.DataFrame, ids: TargetIds) -> pl.DataFrame:
-    made = rows.with_columns(
-        pl.col(name).dt.truncate("1s") for name in rows.columns if rows.schema[name] == tables.TIME
+def _expected(rows: F, shape: Module, where: pl.LazyFrame, ids: TargetIds) -> F:
+    schema = rows.lazy().collect_schema()
+    made = rows.lazy().with_columns(
+        pl.col(name).dt.truncate("1s") for name, dtype in schema.items() if dtype == tables.TIME
     )
     if "end_date" in shape.fields:
         # What has no end ends when it began, and a meeting without a zone is in UTC: the target wants both.
@@ -141,9 +149,10 @@ def _expected(rows: pl.DataFrame, shape: Module, crosswalk: pl.DataFrame, ids: T
         made = made.with_columns(attendees=pl.lit(0, pl.Int64))
     if "parent" in shape.fields:
         made = made.join(
-            places(crosswalk), on=["parent_kind", "parent_id"], how="left", maintain_order="left"
+            where, on=["parent_kind", "parent_id"], how="left", maintain_order="left"
         ).with_columns(pl.col("parent").fill_null(NOWHERE))
-    return made.select("source_id", *shape.fields)
+    told = made.select("source_id", *shape.fields)
+    return told.collect() if isinstance(rows, pl.DataFrame) else told
 
 
 def places(crosswalk: pl.DataFrame) -> pl.DataFrame:

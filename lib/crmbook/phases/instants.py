@@ -13,6 +13,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.phases.compare_history import MODULES
+from crmbook.phases.narrow import Frame, only
 
 DATED: Final = {module: shape.instant for module, shape in MODULES.items() if shape.instant}
 _ACTIVITY: Final = ("due_date", "done_date", "created_at", "updated_at")
@@ -90,9 +91,7 @@ def linked(sources: Mapping[str, pl.DataFrame], links: pl.DataFrame) -> int:
     )
 
 
-def instants(
-    *, source: pl.DataFrame, standing: pl.DataFrame, actual: Mapping[str, pl.DataFrame]
-) -> pl.DataFrame:
+def instants(*, source: pl.DataFrame, standing: pl.DataFrame, actual: Mapping[str, Frame]) -> pl.DataFrame:
     """
     The instant of every row of *source* that stands in the target beside the one shown there; INSTANTS.
 
@@ -123,19 +122,22 @@ def _rows(entity: str, frame: pl.DataFrame, source_id: pl.Expr, at: pl.Expr, pla
     ).drop_nulls("at")
 
 
-def _dated(rows: pl.DataFrame, module: str, field: str, actual: pl.DataFrame) -> pl.DataFrame:
+def _dated(rows: pl.DataFrame, module: str, field: str, actual: Frame) -> pl.DataFrame:
     mine = rows.filter(pl.col("carrier_module") == module)
-    both = mine.join(actual.select("target_id", found=field), on="target_id", how="left")
+    shown = only(actual, "target_id", field).rename({field: "found"})
+    both = mine.join(shown, on="target_id", how="left")
     return _judged(both, pl.col("at").dt.truncate("1s"))
 
 
-def _noted(rows: pl.DataFrame, actual: pl.DataFrame) -> pl.DataFrame:
+def _noted(rows: pl.DataFrame, actual: Frame) -> pl.DataFrame:
     """The n-th row a note carries beside the n-th block the note begins; blocks are told apart by markup no text can hold."""
     number = pl.int_range(pl.len()).over("target_id").alias("n")
     wanted = rows.sort("target_id", "place", "at", "source_id").with_columns(number)
     shown = pl.col("description").str.extract_all(_BLOCK)
     blocks = (
-        actual.select("target_id", block=shown)
+        actual.lazy()
+        .select("target_id", block=shown)
+        .collect()
         .explode("block", empty_as_null=False, keep_nulls=False)
         .with_columns(number, found=_instant(pl.col("block")))
     )

@@ -12,6 +12,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.phases.compare_history import MODULES, Module, places
+from crmbook.phases.narrow import Frame, only
 
 LOCATED: Final = ("loaded", "duplicated")
 MEMBERS: Final = "list_members"
@@ -21,8 +22,8 @@ _RANK: Final = "rank"
 
 def classes(
     *,
-    expected: Mapping[str, pl.DataFrame],
-    actual: Mapping[str, pl.DataFrame],
+    expected: Mapping[str, Frame],
+    actual: Mapping[str, Frame],
     crosswalk: pl.DataFrame,
     refused: pl.DataFrame,
     created: pl.DataFrame | None = None,
@@ -39,10 +40,14 @@ def classes(
     loaded = places(crosswalk if created is None else created).filter("is_created").select("parent").unique()
     for module, shape in MODULES.items():
         written = _of(crosswalk, shape.entity).select("source_id", "target_id")
-        there, lost, strangers = _placed(expected[module], actual[module], written)
+        wanted, shown = (
+            side[module].lazy().select(key, *shape.alike)
+            for side, key in ((expected, "source_id"), (actual, "target_id"))
+        )
+        there, lost, strangers = _placed(wanted, shown, written)
         recovered = _paired(lost, strangers, shape.alike)
         strangers = strangers.join(recovered, on="target_id", how="anti")
-        copies = _copies(strangers, expected[module], shape.alike)
+        copies = _copies(strangers, wanted, shape.alike)
         lost = lost.join(recovered, on="source_id", how="anti")
         found += [
             _located(module, there, copies, ""),
@@ -115,24 +120,16 @@ def class_balance(
     return tables.conform(made, tables.HISTORY_CLASS_BALANCE)
 
 
-def chain(
-    *,
-    carried: pl.DataFrame,
-    classes: pl.DataFrame,
-    members: pl.DataFrame,
-    extracted: Mapping[str, int],
-) -> pl.DataFrame:
+def chain(*, standing: pl.DataFrame, extracted: Mapping[str, int]) -> pl.DataFrame:
     """
     The rows of the source beside what became of them in the target, per kind of history; HISTORY_CHAIN.
 
     *extracted* is counted from the source tables, entity to rows. `lost` rows were carried by a record that is not there.
     """
-    fate = standing(carried, classes, members)
+    fates = {(of, fate): rows for of, fate, rows in standing.group_by("entity", "fate").len().iter_rows()}
     rows = []
     for entity, number in sorted(extracted.items()):
-        mine = fate.filter(pl.col("entity") == entity)
-        counts = dict(mine.group_by("fate").len().iter_rows())
-        told = {name: counts.get(name, 0) for name in ("found", "rejected", "skipped", "lost", KEPT)}
+        told = {name: fates.get((entity, name), 0) for name in ("found", "rejected", "skipped", "lost", KEPT)}
         rows.append(
             {"entity": entity, "extracted": number, **told, "unaccounted": number - sum(told.values())}
         )
@@ -183,17 +180,23 @@ def _counted(
 
 
 def _placed(
-    wanted: pl.DataFrame, actual: pl.DataFrame, written: pl.DataFrame
+    wanted: pl.LazyFrame, actual: pl.LazyFrame, written: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """source_id and target_id of what stands where the crosswalk says; the rest of *wanted*; the rest of *actual*."""
-    known = wanted.select("source_id").join(written, on="source_id").join(actual, on="target_id", how="semi")
+    known = only(wanted, "source_id").join(written, on="source_id").join(
+        only(actual, "target_id"), on="target_id", how="semi"
+    )  # fmt: skip
     # One target record stands for one source record: a second claim on it is a loss.
     there = known.sort("source_id").unique("target_id", keep="first", maintain_order=True)
-    return (
-        there,
-        wanted.join(there, on="source_id", how="anti"),
-        actual.join(there, on="target_id", how="anti"),
-    )
+    return there, _besides(wanted, there, "source_id"), _besides(actual, there, "target_id")
+
+
+def _besides(frame: pl.LazyFrame, there: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows of *frame* that are not *there*. Mostly none is left, and what their like holds need not be read."""
+    left = only(frame, key).join(there, on=key, how="anti")
+    if left.is_empty():
+        return pl.DataFrame(schema=frame.collect_schema())
+    return frame.join(left.lazy(), on=key, how="semi", maintain_order="left").collect()
 
 
 def _paired(lost: pl.DataFrame, strangers: pl.DataFrame, alike: tuple[str, ...]) -> pl.DataFrame:
@@ -205,9 +208,12 @@ def _paired(lost: pl.DataFrame, strangers: pl.DataFrame, alike: tuple[str, ...])
     return both.select("source_id", "target_id")
 
 
-def _copies(strangers: pl.DataFrame, wanted: pl.DataFrame, alike: tuple[str, ...]) -> pl.DataFrame:
+def _copies(strangers: pl.DataFrame, wanted: pl.LazyFrame, alike: tuple[str, ...]) -> pl.DataFrame:
     """target_id of strangers and the first source_id of the same content."""
-    first = wanted.sort("source_id").unique(list(alike), keep="first", maintain_order=True)
+    if strangers.is_empty():
+        return strangers.select("target_id", pl.lit("").alias("source_id"))
+    same = wanted.join(strangers.lazy(), on=list(alike), how="semi", nulls_equal=True).collect()
+    first = same.sort("source_id").unique(list(alike), keep="first", maintain_order=True)
     both = strangers.join(first.select("source_id", *alike), on=list(alike), nulls_equal=True)
     return both.select("target_id", "source_id")
 
