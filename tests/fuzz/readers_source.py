@@ -11,8 +11,10 @@ import httpx
 
 from crmbook import extract_csv, extract_frames, extract_history_frames, handoff_read, source_files, tables
 from crmbook.phases import handoff
+from crmbook.vendors import usercom_csv_parts
 from crmbook.vendors.usercom import ROUTES, Page, UserCom
 from crmbook.vendors.usercom_csv import UserComCsv
+from crmbook.vendors.usercom_csv_kinds import whole
 from crmbook.vendors.usercom_csv_text import TextFile
 from fuzz.hostile import MARKER, Bytes, as_json, damaged, frayed, refusal
 
@@ -144,6 +146,7 @@ def _read_export(folder: Path, entity: str) -> None:
         if export.available(name):
             pages = list(export.pages(name))
             framed(name, pages, export)
+            _same_by_parts(name, pages, export)
             records = sum(len(page.records) for page in pages)
             if name == "pipelines":
                 records = sum(len(one.fields["stages"]) for page in pages for one in page.records)
@@ -154,6 +157,21 @@ def _read_export(folder: Path, entity: str) -> None:
     list(export.segment_members("6"))
     assert extract_csv.rejects(export).height == len(export.rejects)
     assert not [reason for reason in export.rejects.values() if "Zq7Plant" in reason]
+
+
+def _same_by_parts(name: str, pages: list[Page], export: UserComCsv) -> None:
+    """Read by the thousand the file holds the same records, and the same of its lines are none, for the same reasons."""
+    if name not in usercom_csv_parts.ENTITIES:
+        return
+    again = UserComCsv(export.folder)
+    raw: list[str] = []
+    for part in usercom_csv_parts.parts(again, name):
+        raw += part.raw.to_list() if isinstance(part, usercom_csv_parts.Part) else [one.raw for one in part]
+    # Half a character in JSON is replaced where it becomes a column.
+    assert raw == [whole(one.raw) for page in pages for one in page.records]
+    file = f"{name}.csv"
+    for_file = [{at: why for at, why in one.rejects.items() if at[0] == file} for one in (export, again)]
+    assert for_file[0] == for_file[1]
 
 
 def _balanced(export: UserComCsv, name: str, records: int) -> None:

@@ -21,7 +21,7 @@ TARGETS: Final = {
 READERS: Final = [
     "crmbook.vendors", "crmbook.csvfiles", "crmbook.config", "crmbook.decisions", "crmbook.mapping_xlsx_read", "crmbook.mapping_cells",
     "crmbook.source_files", "crmbook.handoff_read", "crmbook.readback", "crmbook.readback_values", "crmbook.readback_shapes",
-    "crmbook.workspace_read", "crmbook.extract_frames", "crmbook.extract_history_frames", "crmbook.ledger", "crmbook.verifier",
+    "crmbook.workspace_read", "crmbook.extract_frames", "crmbook.extract_columns", "crmbook.extract_values", "crmbook.extract_history_frames", "crmbook.ledger", "crmbook.verifier",
     "crmbook.archive", "crmbook.runs", "crmbook.run_shape", "crmbook.evidence", "tomllib",
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from crmbook.errors import DataError
 from crmbook.vendors import usercom_csv_cells as cells
 from crmbook.vendors import usercom_shape as shape
+from crmbook.vendors.usercom_csv_blocks import blocks
 from crmbook.vendors.usercom_csv_text import TextFile
 from crmbook.vendors.usercom_values import Json, WrongTypeError
 
@@ -284,10 +285,14 @@ def message(row: Json, conversation: Json) -> Json:
 def looks(file: TextFile) -> list[str]:
     """Per column the value type its filled cells all look like, `fixed` or `json`, else blank."""
     possible: list[frozenset[str] | None] = [None] * len(file.header)
-    for row in file.rows():
-        for number, text in enumerate(row.cells):
-            if text and possible[number] != frozenset():
-                seen = cells.looks(text)
-                before = possible[number]
-                possible[number] = seen if before is None else before & seen
+    for block in blocks(file):
+        for number, column in enumerate(block.cells.iter_columns()):
+            filled = column.filter(column != "")
+            if filled.is_empty() or possible[number] == frozenset():
+                continue
+            # Most columns are ruled out by how their cells begin.
+            is_either = bool(filled.str.contains(r"^[\[{]").all())
+            seen = [cells.looks(text) for text in filled.unique()] if is_either else [frozenset[str]()]
+            before = possible[number]
+            possible[number] = frozenset.intersection(*seen, *([] if before is None else [before]))
     return [next(iter(found)) if found and len(found) == 1 else "" for found in possible]
