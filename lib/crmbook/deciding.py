@@ -4,7 +4,9 @@ What a person decided is never overwritten; everything else is proposed afresh o
 opens again what was decided on other evidence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 
@@ -25,6 +27,7 @@ from crmbook.phases import (
     structure,
     tagging,
 )
+from crmbook.phases.narrow import only
 from crmbook.phases.people import PLACEHOLDER_TAG
 from crmbook.phases.standard_map import MODULES
 from crmbook.runs import Run
@@ -32,55 +35,59 @@ from crmbook.runs import Run
 
 @dataclass(frozen=True)
 class _Sources:
-    """The tables of 01 that decisions are made from."""
+    """The tables of 01 that decisions are made from; those of a large account's records are read column by column."""
 
     fields: pl.DataFrame
-    source_contacts: pl.DataFrame
-    source_companies: pl.DataFrame
-    source_deals: pl.DataFrame
     source_stages: pl.DataFrame
     agents: pl.DataFrame
     source_activity_types: pl.DataFrame
-    source_activities: pl.DataFrame
-    source_emails: pl.DataFrame
-    source_events: pl.DataFrame
     lists: pl.DataFrame
     segments: pl.DataFrame
     segment_members: pl.DataFrame
+    records: Mapping[str, pl.LazyFrame]
 
     def with_parts(self, decided: pl.DataFrame) -> "_Sources":
         """The same with the parts of JSON properties that *decided* carries."""
         return replace(
             self,
-            source_contacts=jsonfields.extended(self.source_contacts, decided, "contact"),
-            source_companies=jsonfields.extended(self.source_companies, decided, "company"),
-            source_deals=jsonfields.extended(self.source_deals, decided, "deal"),
+            records={
+                entity: jsonfields.extended(frame, decided, entity) for entity, frame in self.records.items()
+            },
         )
+
+
+_RECORDS: Final = {"contact": "source_contacts", "company": "source_companies", "deal": "source_deals"}
+
+
+def _sources(run: Run) -> _Sources:
+    names = [name for name in _Sources.__annotations__ if name != "records"]
+    return _Sources(
+        **dict(zip(names, run.frames(*names), strict=True)),
+        records={entity: run.scan(table) for entity, table in _RECORDS.items()},
+    )
 
 
 def decide(run: Run) -> pl.DataFrame:
     """
     Every table of 02, saved: the mapping with a person's decisions in it, and what follows from it; returns the mapping.
     """
-    names = list(_Sources.__annotations__)
-    sources = _Sources(**dict(zip(names, run.frames(*names), strict=True)))
-    exclusion_file.take(run, sources.source_contacts)
+    sources = _sources(run)
+    exclusion_file.take(run, only(sources.records["contact"], "source_id"))
     found = decision_files.latest(run)
     before = found.decisions
     asked, judged = proposing.proposed(run, sources.fields)
     decided = _fields(run, sources, found, judged.mapping)
-    stages = structure.stages(sources.source_stages, sources.source_deals)
-    owners = structure.owners(
-        sources.agents, sources.source_contacts, sources.source_deals, sources.source_activities
+    stages = structure.stages(
+        sources.source_stages, only(sources.records["deal"], "pipeline_id", "stage_id", "status")
     )
+    of_owners = (sources.records["contact"], sources.records["deal"], run.scan("source_activities"))
+    owners = structure.owners(sources.agents, *(only(frame, "assigned_to") for frame in of_owners))
     sources = sources.with_parts(decided)
-    frames = {
-        "contact": sources.source_contacts, "company": sources.source_companies, "deal": sources.source_deals,
-    }  # fmt: skip
+    records = sources.records
     choices = mapping.choices(
-        decided, contacts=frames["contact"], companies=frames["company"], deals=frames["deal"]
+        decided, contacts=records["contact"], companies=records["company"], deals=records["deal"]
     )
-    fields = mapping.custom_fields(decided, sources.fields, jsonfields.choices(frames, decided))
+    fields = mapping.custom_fields(decided, sources.fields, jsonfields.choices(records, decided))
     plans, used = _history(run, sources, decided, fields)
     proposed = _rows(sources, decided, stages, owners, choices, plans)
     if before:
@@ -225,20 +232,23 @@ def _history(
 ) -> tuple[planning.Plans, pl.DataFrame]:
     """What carries the history and the tags, as proposed, and every tag that is used."""
     placeholder = PLACEHOLDER_TAG if run.policy.contact_without_email == "placeholder" else None
+    records = sources.records
     used = tagging.used(
-        contacts=sources.source_contacts,
-        companies=sources.source_companies,
-        deals=sources.source_deals,
+        contacts=only(records["contact"], "source_id", "email", "tags"),
+        companies=only(records["company"], "source_id", "name", "tags"),
+        deals=only(records["deal"], "source_id", "tags"),
         placeholder=placeholder,
     )
     is_left = (pl.col("source_field") == "tags") & (pl.col("decision") == "skip")
     left = frozenset(MODULES[entity] for entity in decided.filter(is_left)["entity"])
-    members = listing.members(sources.source_contacts, sources.segment_members)
+    members = listing.members(only(records["contact"], "source_id", "list_ids"), sources.segment_members)
     plans = planning.Plans(
         activity_types=carriers.plan(
-            sources.source_activity_types, sources.source_activities, sources.source_emails
+            sources.source_activity_types,
+            only(run.scan("source_activities"), "activity_type_id"),
+            only(run.scan("source_emails"), *carriers.MARKS.values()),
         ),
-        event_types=events.plan(sources.source_events),
+        event_types=events.plan(only(run.scan("source_events"), "name", "contact_id", "data")),
         tag_plan=tagging.plan(used, policy=run.policy.tags, left=left, taken=fields),
         list_plan=listing.plan(sources.lists, sources.segments, members),
     )

@@ -48,7 +48,7 @@ def preview(run: Run) -> pl.DataFrame:
     # The records of a large account have no room beside its history, nor beside one another's.
     del shaped
     measured = [
-        _measured(entity, left.sources[entity], rows.pop(entity), left.fates[entity], decided)[0]
+        _measured(entity, _source(run, entity, decided), rows.pop(entity), left.fates[entity], decided)[0]
         for entity in _SOURCES
     ]
     told = normalizing.past(run, decided, left, types=None, lists=[])
@@ -93,8 +93,8 @@ def find(run: Run, actual: Mapping[str, Frame]) -> pl.DataFrame:
     fates = _fates(classes, run.read("merges"))
     codes = dict(run.read("target_currencies").select("currency_id", "code").iter_rows())
     parts, compared = [], []
-    for entity, name in _SOURCES.items():
-        source = jsonfields.extended(run.scan(f"source_{name}"), decided.mapping, entity)
+    for entity in _SOURCES:
+        source = _source(run, entity, decided)
         for place in PLACES[entity]:
             if place not in actual:
                 continue
@@ -117,6 +117,11 @@ def find(run: Run, actual: Mapping[str, Frame]) -> pl.DataFrame:
     compared.append(("deal_stage", "probability", decided.stages["probability"].count()))
     measured = pl.concat(parts)
     return run.save("lost_fields", loss_tables.found(run.read("loss_preview"), measured, compared=compared))
+
+
+def _source(run: Run, entity: str, decided: Decisions) -> pl.LazyFrame:
+    """The records of the source with the parts of JSON properties the mapping asks for, to be read column by column."""
+    return jsonfields.extended(run.scan(f"source_{_SOURCES[entity]}"), decided.mapping, entity)
 
 
 def _measured(

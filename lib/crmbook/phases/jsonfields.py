@@ -5,7 +5,7 @@ stands at that path (JSONPath) of every record's value into the field it names. 
 own row says. Where a value is no JSON or has nothing at the path, the part is empty; the property keeps it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, TypeVar
 
 import polars as pl
@@ -13,6 +13,7 @@ from polars.exceptions import ComputeError
 
 from crmbook import parse, tables
 from crmbook.errors import DataError
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.standard_map import MODULES
 
 _PATTERN: Final = r"^(p_.+?):(\$.*)$"
@@ -55,7 +56,7 @@ def extended(source: F, mapping: pl.DataFrame, entity: str) -> F:
     return source.with_columns(made)
 
 
-def choices(frames: dict[str, pl.DataFrame], mapping: pl.DataFrame) -> dict[tuple[str, str], list[str]]:
+def choices(frames: Mapping[str, Frame], mapping: pl.DataFrame) -> dict[tuple[str, str], list[str]]:
     """The different values of every extracted part that becomes a field of choices, by (entity, source field)."""
     chosen = mapping.filter(
         pl.col("rule").is_in(["choice", "choices"]),
@@ -63,7 +64,7 @@ def choices(frames: dict[str, pl.DataFrame], mapping: pl.DataFrame) -> dict[tupl
         pl.col("source_field").str.contains(_PATTERN),
     )
     return {
-        (entity, name): frames[entity]
+        (entity, name): only(frames[entity], name)
         .select(parse.elements(pl.col(name)).alias("v"))
         .explode("v")["v"]
         .drop_nulls()

@@ -15,6 +15,7 @@ import polars as pl
 from crmbook import clean, parse, tables
 from crmbook.errors import DataError
 from crmbook.phases import marks, matching
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.standard_map import DEAL_STATUSES, MODULES, ORIGINAL_ID
 
 _EFFECTIVE: Final = {
@@ -116,17 +117,20 @@ def custom_fields(
     )
 
 
-def choices(
-    mapping: pl.DataFrame, *, contacts: pl.DataFrame, companies: pl.DataFrame, deals: pl.DataFrame
-) -> pl.DataFrame:
+def choices(mapping: pl.DataFrame, *, contacts: Frame, companies: Frame, deals: Frame) -> pl.DataFrame:
     """Every choice in the data of fields carried as choices, and what it becomes (itself), as `tables.CHOICES`."""
     frames = {"contact": contacts, "company": companies, "deal": deals}
     parts = [tables.CHOICES.empty()]
     for row in _carried(mapping).filter(pl.col("rule").is_in(["choice", "choices"])).iter_rows(named=True):
-        values = frames[row["entity"]].get_column(row["source_field"])
-        as_list = pl.col("v") if isinstance(values.dtype, pl.List) else parse.elements(pl.col("v"))
-        counted = values.to_frame("v").select(as_list.list.unique().alias("v")).explode("v").drop_nulls()
-        counted = counted.group_by("v").agg(pl.len().cast(pl.Int64).alias("records"))
+        values = only(frames[row["entity"]], row["source_field"]).to_series()
+        of_each = values.to_frame("v").with_columns(records=pl.lit(1, pl.Int64))
+        as_list = pl.col("v")
+        if not isinstance(values.dtype, pl.List):
+            # Many records say the same: what it holds is looked for once.
+            of_each = of_each.group_by("v").agg(pl.col("records").sum())
+            as_list = parse.elements(pl.col("v"))
+        found = of_each.select(as_list.list.unique().alias("v"), "records").explode("v").drop_nulls("v")
+        counted = found.group_by("v").agg(pl.col("records").sum())
         parts.append(
             counted.select(
                 entity=pl.lit(row["entity"]),
