@@ -119,7 +119,7 @@ def passing(box: Sandbox) -> Callable[[float], None]:
 
 def loaded(box: Sandbox, run: Run, client: Freshsales) -> int:
     """The plan made and applied; the calls that applying took."""
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     before = calls(box)
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.0, sleep=passing(box))
     return calls(box) - before

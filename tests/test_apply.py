@@ -41,7 +41,7 @@ def case(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def applied(run: Run, client: Freshsales, *, patience: float = 0.4) -> pl.DataFrame:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=patience)
     return plan
 
@@ -81,7 +81,7 @@ def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> U
         patch.setenv("CRMBOOK_RUNS", str(folder))
         patch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
         with loading(sandbox, folder) as (run, client):
-            plan = apply.plan_of(run, client)
+            plan = apply.plan_of(run, client).collect()
             before = calls(sandbox)
             apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
         return Undisturbed(state(sandbox), calls(sandbox) - before)
@@ -187,7 +187,7 @@ FAULTS = {
 def test_trouble_leaves_no_trace(undisturbed: Undisturbed, case: Case, faults: list[dict[str, Any]]) -> None:
     """Under each kind of trouble the tenant ends in the very state of an undisturbed load."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", "faults", [{"realm": REALM, **fault} for fault in faults])
     before = calls(box)
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
@@ -231,7 +231,7 @@ def test_a_load_killed_at_any_write_goes_on(
 ) -> None:
     """SIGKILL around a write: the next start settles the one that is open, and the state is the same."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-c", KILLED, step, str(moment)]
@@ -246,7 +246,7 @@ def test_a_load_killed_at_any_write_goes_on(
 def test_another_plan_than_the_approved_one_is_refused(case: Case) -> None:
     """The hash is the approval; nothing is written for another one."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     with pytest.raises(UsageError, match="is not the approved plan 000000000000"):
         apply.apply(run, client, plan.head(3), confirm="0" * 64)
     assert records(box, "contacts") == {}
@@ -256,7 +256,7 @@ def test_another_plan_than_the_approved_one_is_refused(case: Case) -> None:
 def test_a_refused_record_is_recorded_and_the_rest_goes_on(case: Case) -> None:
     """The vendor refuses a contact: it is kept with its sentence, its deal goes on without it and says so."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", f"{REALM}/contacts", {"email": "p2@x.example", "last_name": "Somebody else"})
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.2)
     refused = apply.rejected(run)
@@ -274,7 +274,7 @@ def test_a_refused_record_is_recorded_and_the_rest_goes_on(case: Case) -> None:
 def test_a_matched_record_that_went_away_is_reported(case: Case) -> None:
     """Deleted by a person between plan and load: recorded, not recreated behind their back."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     client.delete("contacts", selector(box, "contacts", "email", "Known@x.example"))
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.2)
     assert apply.rejected(run).select("op_id", "messages").rows()[0] == (
@@ -304,7 +304,7 @@ def test_a_target_that_stops_answering_stops_the_load(
     """What was written is kept, what was not is pending, and the next start finishes it."""
     box, run, client = case
     monkeypatch.setattr("crmbook.apply_writes._PAUSE_S", 0.0)
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", "faults", [{"realm": REALM, "path": "/deals", **fault}])
     with pytest.raises(error) as stop:
         apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.0)
@@ -327,23 +327,23 @@ def test_the_plan_that_was_begun_is_the_plan_that_is_finished(case: Case) -> Non
     upstream.save("deals", upstream.read("deals").with_columns(name=pl.lit("changed")))
     upstream.close()
     with pytest.raises(UpstreamError, match="start a new run"):
-        apply.plan_of(again(run), client)
+        apply.plan_of(again(run), client).collect()
 
 
 def test_an_approved_plan_is_taken_over_an_unapproved_one_is_made_anew(case: Case) -> None:
     """Approval is what makes a plan stay: the tenant changes in between, and only then the plan follows it."""
     box, run, client = case
-    first = apply.plan_of(run, client)
+    first = apply.plan_of(run, client).collect()
     box.admin("POST", f"{REALM}/contacts", {"email": "p3@x.example", "last_name": "New"})
     second_run = again(run)
-    second = apply.plan_of(second_run, client)
+    second = apply.plan_of(second_run, client).collect()
     assert second.filter(pl.col("source_id") == "103")["action"].to_list() == ["update"]
     assert load.plan_hash(first) != load.plan_hash(second)
     run.record.offer("plan", load.plan_hash(second), "")
     run.record.approve("plan", by="Ola", digest=load.plan_hash(second))
     box.admin("POST", f"{REALM}/contacts", {"email": "p1@x.example", "last_name": "New"})
     third_run = again(second_run)
-    assert load.plan_hash(apply.plan_of(third_run, client)) == load.plan_hash(second)
+    assert load.plan_hash(apply.plan_of(third_run, client).collect()) == load.plan_hash(second)
     assert third_run.read("existing").height == 5
 
 
@@ -364,7 +364,7 @@ def test_a_ledger_belongs_to_one_target(case: Case) -> None:
 def test_nothing_personal_is_logged(case: Case) -> None:
     """The log names operations and counts; e-mails, names and the token stay out."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", f"{REALM}/contacts", {"email": "p2@x.example", "last_name": "Somebody else"})
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.2)
     log = (run.folder / "log.jsonl").read_text()

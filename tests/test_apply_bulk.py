@@ -56,7 +56,7 @@ def one_by_one(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 def applied(box: Sandbox, run: Run, client: Freshsales, **more: Any) -> pl.DataFrame:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     apply.apply(
         run, client, plan, confirm=load.plan_hash(plan), patience=0.0, sleep=bulk.passing(box), **more
     )
@@ -168,7 +168,7 @@ def test_an_index_that_lags_makes_no_duplicate(target: Sandbox, customers: Path,
 def test_a_bad_row_is_found_and_named(target: Sandbox, customers: Path) -> None:
     """Two contacts whose e-mails are taken: only they are refused, in the vendor's words; the rest is there."""
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         for number in (3, 31):
             body = {"email": f"p{number}@world.example", "last_name": "Somebody else"}
             target.admin("POST", f"{REALM}/contacts", body)
@@ -189,7 +189,7 @@ def test_a_bad_row_is_found_and_named(target: Sandbox, customers: Path) -> None:
 def test_only_what_was_refused_is_sent_again(target: Sandbox, customers: Path, one_by_one: str) -> None:
     """After a person made room the refused contact goes, and nothing else; the first refusal is kept."""
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         body = {"email": "p5@world.example", "last_name": "Somebody else"}
         stranger = target.admin("POST", f"{REALM}/contacts", body)
         confirm = {"confirm": load.plan_hash(plan), "patience": 0.0, "sleep": bulk.passing(target)}
@@ -286,7 +286,7 @@ def test_deals_without_a_unique_field_go_one_by_one(target: Sandbox, customers: 
 def test_a_job_that_never_ends_stops_the_load(target: Sandbox, customers: Path) -> None:
     """A second job beside it could make records twice: exit 5, everything pending, and the next start goes on."""
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         with pytest.raises(Unavailable, match="its job did not end within 600 s") as stop:
             apply.apply(
                 run, client, plan, confirm=load.plan_hash(plan), patience=0.0, sleep=lambda _wait_s: None
@@ -342,7 +342,7 @@ def test_a_load_killed_at_any_moment_goes_on(
     """SIGKILL around a call or its record: what is open is looked up by key, and the state is the same."""
     target.admin("PUT", f"{REALM}/settings", {"job_delay_s": 0.0})
     with bulk.world(target, customers, size=SIZE, known=bulk.LINKS_DROPPED) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-c", KILLED, step, str(moment)]

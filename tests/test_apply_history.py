@@ -46,7 +46,7 @@ def case(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def applied(run: Run, client: Freshsales, *, patience: float = PATIENCE_S) -> pl.DataFrame:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=patience)
     return plan
 
@@ -218,7 +218,7 @@ FAULTS = {
 def test_trouble_leaves_no_trace(undisturbed: str, case: Case, faults: list[dict[str, Any]]) -> None:
     """Twins and all: under each kind of trouble the tenant ends in the state of an undisturbed load."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", "faults", [{"realm": REALM, "every": 2, **fault} for fault in faults])
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=PATIENCE_S)
     assert state(box) == undisturbed
@@ -233,7 +233,7 @@ FIRST = 15  # the writes of contacts, companies and deals come before the first 
 def test_a_load_killed_at_any_write_goes_on(undisturbed: str, case: Case, step: str, moment: int) -> None:
     """SIGKILL around a write of each kind: the next start settles the open one, and the state is the same."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-c", KILLED, step, str(moment)]
@@ -306,13 +306,13 @@ def test_a_list_of_somebody_else_is_not_taken(case: Case) -> None:
     _, run, client = case
     client.create_list("NEWSLETTER")
     with pytest.raises(UpstreamError, match="target_lists: 1 names .* run 03_workspace again"):
-        apply.plan_of(run, client)
+        apply.plan_of(run, client).collect()
 
 
 def test_a_list_made_meanwhile_is_not_taken_either(case: Case) -> None:
     """Somebody makes a list of that name after the plan: the creation is refused, its members are told."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     theirs = client.create_list("Newsletter")["id"]
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.0)
     assert apply.rejected(run).select("op_id", "messages").rows() == [
@@ -325,7 +325,7 @@ def test_a_list_made_meanwhile_is_not_taken_either(case: Case) -> None:
 def test_what_hangs_on_a_refused_record_is_told(case: Case) -> None:
     """The vendor refuses a contact: its calls are recorded as not loaded, its list goes on without it."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", f"{REALM}/contacts", {"email": "p2@x.example", "last_name": "Somebody else"})
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.0)
     refused = dict(apply.rejected(run).select("op_id", "messages").rows())
@@ -342,7 +342,7 @@ def test_what_hangs_on_a_refused_record_is_told(case: Case) -> None:
 def test_a_file_that_changed_since_discovery_is_not_uploaded(case: Case) -> None:
     """Other bytes than the approved ones, or none: told per file, and the other file arrives."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     folder = run.customer_folder / "attachments"
     (folder / "contacts/100/offer.pdf").write_bytes(b"%PDF other")
     (folder / "deals/900/plan.bin").unlink()
@@ -357,7 +357,7 @@ def test_a_file_that_changed_since_discovery_is_not_uploaded(case: Case) -> None
 def test_a_tenant_without_sub_lists_is_asked_for_the_whole_list(undisturbed: str, case: Case) -> None:
     """Where a record's own tasks can't be listed, an unclear one is looked for among all tasks."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     faults = [
         {"kind": "drop_after", "method": "POST", "path": "/tasks$", "every": 2},
         {
@@ -375,7 +375,7 @@ def test_a_tenant_without_sub_lists_is_asked_for_the_whole_list(undisturbed: str
 def test_a_target_that_stops_answering_stops_the_load(undisturbed: str, case: Case) -> None:
     """Down in the middle of the notes: what was written is kept, and the next start finishes it."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin(
         "POST", "faults", [{"realm": REALM, "kind": "drop_after", "path": "/notes", "probability": 1.0}]
     )

@@ -47,7 +47,7 @@ def case(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
         monkeypatch.setattr("crmbook.apply_writes._PAUSE_S", 0.0)
         with loading(sandbox, Path(folder), history=history_case.history()) as (run, client):
             history_case.write_files(run.customer_folder)
-            apply.plan_of(run, client)
+            apply.plan_of(run, client).collect()
             yield sandbox, run, client
 
 
@@ -60,7 +60,7 @@ def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> s
         patch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
         with loading(sandbox, folder, history=history_case.history()) as (run, client):
             history_case.write_files(run.customer_folder)
-            apply.plan_of(run, client)
+            apply.plan_of(run, client).collect()
             applied(run, client)
         return state(sandbox)
 

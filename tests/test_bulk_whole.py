@@ -21,7 +21,7 @@ def test_a_match_that_a_job_did_not_reach_gets_every_value(
         for known, faults in ((bulk.NO_BULK, []), (bulk.LINKS_DROPPED, [_failing()])):
             box.admin("POST", "reset")
             with loading(box, customers, people=12, known=capabilities(**known)) as (run, client):
-                plan = apply.plan_of(run, client)
+                plan = apply.plan_of(run, client).collect()
                 box.admin("POST", "faults", faults)
                 apply.apply(
                     run, client, plan, confirm=load.plan_hash(plan), patience=0.0, sleep=bulk.passing(box)

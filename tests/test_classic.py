@@ -41,7 +41,7 @@ def case(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def loaded(run: Run, client: Freshsales) -> pl.DataFrame:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
     run.save("crosswalk", apply.crosswalk(run))
     return plan
@@ -267,7 +267,7 @@ def test_people_are_written_where_they_belong(case: Case) -> None:
 def test_each_person_is_planned_once(case: Case) -> None:
     """Coverage counts a contact of the source wherever it goes."""
     _box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     told = load.coverage(plan, sales_accounts=accounts(), contacts=people(), deals=deals(), history=history())
     assert (6, 6, 0, 0, 0) == told.row(by_predicate=pl.col("entity") == "contact")[1:]
     assert 0 == told["uncovered"].sum() + told["repeated"].sum()
@@ -318,7 +318,7 @@ def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> s
 def test_trouble_makes_no_lead_twice(undisturbed: str, case: Case, faults: list[dict[str, Any]]) -> None:
     """Under each kind of trouble the tenant ends in the very state of an undisturbed load."""
     box, run, client = case
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     box.admin("POST", "faults", [{"realm": REALM, **fault} for fault in faults])
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
     box.admin("DELETE", "faults")

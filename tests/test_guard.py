@@ -163,7 +163,7 @@ def test_a_plan_that_was_begun_goes_on_after_the_tenant_was_measured_anew(case: 
         [{"realm": REALM, "kind": "status", "status": 401, "method": "POST", "path": "/deals$"}],
     )
     with pytest.raises(Exception, match="not allowed"):
-        apply.apply(run, client, plan, confirm=load.plan_hash(plan))
+        apply.apply(run, client, run.read("plan"), confirm=load.plan_hash(run.scan("plan")))
     box.admin("DELETE", "faults")
     measured(run, client)
     later = again(run)

@@ -34,7 +34,7 @@ def loaded(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("crmbook.apply_writes._PAUSE_S", 0.0)
     with loading(sandbox, customers, history=history_case.history()) as (run, client):
         history_case.write_files(run.customer_folder)
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
         run.save("crosswalk", apply.crosswalk(run))
         run.close()

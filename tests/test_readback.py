@@ -192,7 +192,7 @@ def loaded(
     sandbox.admin("POST", "reset")
     monkeypatch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
     with loading(sandbox, customers) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.4)
         run.save("crosswalk", apply.crosswalk(run))
         run.close()

@@ -35,7 +35,7 @@ def case(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
     with loading(sandbox, customers, history=history_case.history()) as (run, client):
         history_case.write_files(run.customer_folder)
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.3)
         run.save("crosswalk", apply.crosswalk(run))
         run.save("outcomes", apply.outcomes(run, plan))
@@ -242,7 +242,7 @@ def test_many_move_in_one_call(sandbox: Sandbox, customers: Path, monkeypatch: p
     sandbox.admin("POST", "reset")
     monkeypatch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
     with loading(sandbox, customers, people=240) as (run, client):
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=0.3)
         run.save("crosswalk", apply.crosswalk(run))
         run.close()

@@ -58,7 +58,7 @@ def prepared(box: Sandbox, folder: Path, **changed: pl.DataFrame) -> Iterator[tu
 
 
 def approved(run: Run, client: Freshsales) -> pl.DataFrame:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     run.record.offer("plan", load.plan_hash(plan), "")
     run.record.approve("plan", by="Ola")
     return plan
@@ -154,7 +154,7 @@ def undisturbed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> U
         patch.setenv("CRMBOOK_RUNS", str(tmp_path_factory.mktemp("undisturbed")))
         patch.setenv("CASE_TARGET", sandbox.ready[REALM]["token"])
         with prepared(sandbox, Path(os.environ["CRMBOOK_RUNS"])) as (run, client):
-            applied(run, client, apply.plan_of(run, client))
+            applied(run, client, apply.plan_of(run, client).collect())
             return Undisturbed(state(sandbox), story(run))
 
 
@@ -317,7 +317,7 @@ def test_a_load_whose_ledger_is_gone_is_not_begun_again(case: Case) -> None:
     applied(run, client, plan)
     lost(run)
     with pytest.raises(UpstreamError, match=r"ledger.db: gone, although writing began; .* --rebuild-ledger$"):
-        apply.plan_of(again(run), client)
+        apply.plan_of(again(run), client).collect()
 
 
 def test_the_ledger_of_a_delta_run_too(case: Case) -> None:
@@ -365,7 +365,7 @@ def test_the_command_sets_a_damaged_ledger_aside(case: Case, damage: Callable[[P
     damage(run.ledger_path)
     rest = run.ledger_path.read_bytes() if run.ledger_path.exists() else None
     with pytest.raises((DataError, UpstreamError), match=r"--rebuild-ledger$") as stop:
-        applied(again(run), client, apply.plan_of(run, client))
+        applied(again(run), client, apply.plan_of(run, client).collect())
     assert stop.value.exit_code == 2
     if rest is not None:
         run.ledger_path.write_bytes(rest)
@@ -392,7 +392,7 @@ def test_a_sound_ledger_is_never_replaced(case: Case) -> None:
 def test_without_a_plan_there_is_nothing_to_go_by(case: Case) -> None:
     """Nobody approved a plan, or its files are gone: said so, nothing is put in the ledger's place."""
     _, run, client = case
-    apply.plan_of(run, client)
+    apply.plan_of(run, client).collect()
     with pytest.raises(UpstreamError, match=r"^test-01: no approved plan in 05_load"):
         rebuild.command("case", "test", "", print)
     assert not run.ledger_path.exists()

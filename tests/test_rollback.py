@@ -70,7 +70,7 @@ def case(sandbox: Sandbox, begin: Callable[..., Any]) -> Iterator[Case]:
 
 
 def applied(run: Run, client: Freshsales) -> None:
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     apply.apply(run, client, plan, confirm=load.plan_hash(plan), patience=PATIENCE_S)
 
 
@@ -410,7 +410,7 @@ def test_a_load_that_broke_off_can_be_taken_back(sandbox: Sandbox, begin: Callab
     """What its last, unclear write left is looked up first and goes too; what never arrived is never sent again."""
     with begin(sandbox) as (run, client):
         before = state(sandbox, LEFT)
-        plan = apply.plan_of(run, client)
+        plan = apply.plan_of(run, client).collect()
         left = [9]
         told = Ledger.done
 

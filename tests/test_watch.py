@@ -36,7 +36,7 @@ def box(sandbox: Sandbox, customers: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 def watched(run: Run, client: Freshsales, beside: Callable[[], object] = lambda: None) -> None:
     """The load with the watch over it; *beside* happens after every write."""
-    plan = apply.plan_of(run, client)
+    plan = apply.plan_of(run, client).collect()
     with watch.watching(run, client) as workflows:
 
         def between() -> None:

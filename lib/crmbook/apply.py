@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from crmbook import delta_load, plan_folders, runs, tables, target
+from crmbook import delta_load, plan_folders, plan_spool, runs, tables, target
 from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_existing import Wholes, before_images, existing
@@ -21,7 +21,7 @@ from crmbook.apply_places import places
 from crmbook.apply_writes import Op, Single, Strategy
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Ledger
-from crmbook.phases import bulk_values, load, refusals, strategies
+from crmbook.phases import bulk_values, load, operations, refusals, strategies
 from crmbook.phases import edition as editions
 from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, History
@@ -53,9 +53,15 @@ def history_of(run: Run) -> History:
     return History(**dict(zip(History.names(), run.frames(*History.names()), strict=True)))
 
 
-def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
+def history_ids_of(run: Run) -> History:
+    """As `history_of`, without what the rows say: their ids, kinds and whose members."""
+    keys = pl.col(r"^(source_id|kind|list_key|contact_id)$")
+    return History(**{name: run.scan(name).select(keys).collect() for name in History.names()})
+
+
+def plan_of(run: Run, client: Freshsales) -> pl.LazyFrame:
     """
-    The plan of this run, saved as `plan` with `existing` beside it.
+    The plan of this run by `seq`, saved as `plan` with `existing` beside it.
 
     A plan that was approved or begun in an earlier start of the phase is taken over, never made anew, as
     long as it was made of the same tables.
@@ -63,8 +69,8 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     Raises:
         UpstreamError: writing began and the tables, or the plan itself, are no longer those it began with.
     """
-    frames = dict(zip(_FRAMES, run.frames(*_FRAMES), strict=True))
-    history = history_of(run)
+    for name in (*_FRAMES, *History.names()):
+        run.scan(name)
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
@@ -74,18 +80,27 @@ def plan_of(run: Run, client: Freshsales) -> pl.DataFrame:
     else:
         wholes: Wholes = {}
         seen = delta_load.Seen(run)
-        found = run.save("existing", existing(run, client, history, wholes=wholes, look=seen.add))
-        made = load.plan(
-            **frames, existing=found, admin_email=run.customer.admin_email, history=history,
-            edition=editions.of(run.target.edition),
-        )  # fmt: skip
-        planned = delta_load.reduced(run, client, made, seen)
-        run.save_all(before_images=before_images(planned, wholes), plan=planned)
-        # A large plan has no room beside itself and what it was made of.
-        del made, planned
-    del frames, history
+        found = existing(run, client, history_of(run), wholes=wholes, look=seen.add)
+        parts = _parts(run, run.save("existing", found))
+        if seen.base is None:
+            delta_load.is_none(run)
+            with plan_spool.Spool(run, parts) as spool:
+                run.save("before_images", before_images(spool.keys, wholes))
+                spool.save()
+        else:
+            planned = delta_load.reduced(run, client, operations.numbered(parts), seen, seen.base)
+            operations.require_unique(planned)
+            run.save_all(before_images=before_images(planned, wholes), plan=planned)
     runs.write_json(run.path_of("plan").with_name(plan_folders.INPUTS), _read_for_plan(run), mode=0o600)
-    return run.read("plan").sort("seq")
+    return run.scan("plan")
+
+
+def _parts(run: Run, found: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The writes as they are made; with the last one everything they were made of is gone."""
+    yield from load.parts(
+        **dict(zip(_FRAMES, run.frames(*_FRAMES), strict=True)), existing=found, admin_email=run.customer.admin_email,
+        history=lambda: history_of(run), edition=editions.of(run.target.edition),
+    )  # fmt: skip
 
 
 def apply(
@@ -263,7 +278,7 @@ def _begun(run: Run) -> str | None:
 def _folder_with(run: Run, begun: str | None) -> Path | None:
     """The data folder of an earlier start whose plan still counts, None where a plan has to be made."""
     for folder in plan_folders.folders_with_plan(run):
-        digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
+        digest = load.plan_hash(pl.scan_parquet(folder / "plan.parquet"))
         if begun is None and not run.record.approved("plan", digest):
             continue
         if begun not in (None, digest):

@@ -40,21 +40,25 @@ class Seen:
             self.records[_ENTITIES[module]].update((int(record["id"]), record) for record in page)
 
 
-def reduced(run: Run, client: Freshsales, whole: pl.DataFrame, seen: Seen) -> pl.DataFrame:
+def is_none(run: Run) -> None:
+    """The tables of a delta run, empty."""
+    run.save_all(**{name: tables.of(name).empty() for name in TABLES})
+
+
+def reduced(
+    run: Run, client: Freshsales, whole: pl.DataFrame, seen: Seen, base: lineage.Base
+) -> pl.DataFrame:
     """
-    What of *whole* (`tables.PLAN`) is to be written, saved are the tables beside it; *whole* where the run is no delta.
+    What of *whole* (`tables.PLAN`) is to be written where *base* was; saved are the tables beside it.
 
     Raises:
         ConfigError: policy.conflict_fields names a custom field the target does not have.
     """
-    if seen.base is None:
-        run.save_all(**{name: tables.of(name).empty() for name in TABLES})
-        return whole
     check_fields(run)
-    standing, written = seen.base.standing(), seen.base.written()
+    standing, written = base.standing(), base.written()
     keyed = standing.select("entity", "source_id", "target_id").iter_rows()
     ids = {(entity, source_id): target_id for entity, source_id, target_id in keyed}
-    ids = delta_heirs.places(whole, seen.base.read("merges"), ids)
+    ids = delta_heirs.places(whole, base.read("merges"), ids)
     now = Now(ids, seen.records, _look(client, ids))
     made = delta_plan.reduced(whole, written=written, now=now, winner=_winner(run))
     run.save_all(**{name: getattr(made, name) for name in TABLES})

@@ -83,7 +83,7 @@ def check_capabilities(run: Run, client: Freshsales) -> pl.DataFrame:
 
 def _waiting(run: Run) -> pl.DataFrame:
     """The writes of the plan that are not finished."""
-    planned = run.read("plan")
+    planned = run.scan("plan").select("op_id", "entity", "action").collect()
     if not run.ledger_path.exists():
         return planned
     with Ledger(run.ledger_path) as ledger:

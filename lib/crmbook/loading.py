@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Final
 
 import polars as pl
 
@@ -10,10 +11,14 @@ from crmbook.phases import capabilities, documents, forecast, load, strategies
 from crmbook.runs import Run
 from crmbook.vendors import plans
 
+_RECORDS: Final = ("sales_accounts", "contacts", "deals")
+
 
 def plan(run: Run) -> pl.DataFrame:
     """
     The plan of this run with its coverage, forecast and storage, saved; the approved one where there is one.
+
+    Returned is `tables.PLAN` without the payloads, their hashes, and what each write waits for.
 
     Raises UpstreamError where the documents don't fit the target's plan.
     """
@@ -21,24 +26,23 @@ def plan(run: Run) -> pl.DataFrame:
     room = plan_limits.storage(plans.plan(run.target.plan), users)
     documents.require(run.save("storage", documents.storage(run.read("documents"), room)))
     with closing(target.connect(run)) as client:
-        planned = apply.plan_of(run, client)
-    accounts, contacts, deals, fields = run.frames("sales_accounts", "contacts", "deals", "target_fields")
+        whole = apply.plan_of(run, client)
+    # Payloads are most of a plan, and nothing but its writing needs all of them at once.
+    planned = whole.drop("payload", "payload_sha256", "after").collect()
     known = apply.capabilities(run)
-    chosen = strategies.ways(known, fields)
+    chosen = strategies.ways(known, run.read("target_fields"))
     first = int(run.parameters.get("foreign_records_allowed", watch.ALLOWED)) + 1
     people, looks = forecast.looks(planned, chosen, first=first, every=capabilities.LOOK_EVERY)
     run.save_all(
         coverage=load.coverage(
-            planned,
-            sales_accounts=accounts,
-            contacts=contacts,
-            deals=deals,
-            history=apply.history_of(run),
+            whole,
+            **{name: run.scan(name).select("source_id").collect() for name in _RECORDS},
+            history=apply.history_ids_of(run),
             untouched=run.read("untouched"),
         ),
         strategies=strategies.shown(planned, chosen),
         forecast=forecast.forecast(
-            planned,
+            whole,
             _quotas(run),
             chosen=chosen,
             existing=run.read("existing"),
@@ -55,14 +59,15 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
     *retry_rejected* sends again what the target refused in an earlier start, and nothing that is done. A delta run that
     has nothing to write has nothing to approve.
     """
-    digest, is_delta = load.plan_hash(planned), lineage.base_of(run) is not None
+    digest, is_delta = load.plan_hash(run.scan("plan")), lineage.base_of(run) is not None
     if planned.height or not is_delta:
         digest = run.require_approval("plan", digest, load.headline(planned))["hash"]
     delta_load.inherit(run)
     with _guarded(run) as door:
         apply.apply(
-            run, door.client, planned, confirm=digest, retry_rejected=retry_rejected, between=door.between
-        )
+            run, door.client, run.read("plan"), confirm=digest, retry_rejected=retry_rejected,
+            between=door.between,
+        )  # fmt: skip
     if is_delta:
         lineage.told(run, writes=planned.height, conflicts=run.read("conflicts").height)
     run.save_all(

@@ -124,7 +124,7 @@ def _folder(run: Run) -> Path:
     """The data folder with the plan that was begun, else the approved one."""
     begun = run.record.phase(PHASE).get("begun")
     for folder in plan_folders.folders_with_plan(run):
-        digest = load.plan_hash(pl.read_parquet(folder / "plan.parquet"))
+        digest = load.plan_hash(pl.scan_parquet(folder / "plan.parquet"))
         if digest == begun or (not begun and run.record.approved("plan", digest)):
             return folder
     raise UpstreamError(

@@ -104,9 +104,9 @@ def _discovery(run: Run) -> None:
 
 
 def _load(run: Run) -> None:
-    planned = run.scan("plan").drop("payload").collect()
+    planned = run.scan("plan").select("op_id", "seq", "entity", "action").collect()
     if planned.height or not lineage.base_id(run.record):
-        run.offer("plan", load.plan_hash(planned), load.headline(planned))
+        run.offer("plan", load.plan_hash(run.scan("plan")), load.headline(planned))
     run.save("crosswalk", apply.crosswalk(run))
     run.save("outcomes", apply.outcomes(run, planned))
 

@@ -836,8 +836,8 @@ _phase = "05_load"
 
 PLAN = _table(
     "plan",
-    "op_id",
-    'one write: payload is JSON in which {"$id": "<entity>:<source_id>"} stands for a target id not known yet;'
+    "seq",
+    'one write, op_id its name: payload is JSON in which {"$id": "<entity>:<source_id>"} stands for a target id not known yet;'
     " target_id is set where an existing record is updated; after lists the ops it needs",
     {
         "op_id": S, "seq": I, "entity": S, "action": S, "source_id": S, "target_id": I, "payload": S,

@@ -239,7 +239,7 @@ def target(size: int, known: dict[str, str], limits: dict[str, int]) -> Iterator
         os.environ |= {"CRMBOOK_RUNS": str(folder), "CASE_TARGET": box.ready[REALM]["token"]}
         with contextlib.redirect_stdout(io.StringIO()):
             run, client = stack.enter_context(bulk.world(box, folder, size=size, known=known))
-            plan = apply.plan_of(run, client)
+            plan = apply.plan_of(run, client).collect()
         box.admin("PUT", f"{REALM}/settings", {f"requests_per_{name}": n for name, n in limits.items()})
         passing.sleep(WINDOWS_S["hour"])
         arrivals.moments.clear()

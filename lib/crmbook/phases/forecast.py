@@ -29,7 +29,7 @@ _UNTOUCHED: Final = (
 
 
 def forecast(
-    planned: pl.DataFrame,
+    planned: pl.DataFrame | pl.LazyFrame,
     limits_by_plan: Mapping[str, int],
     *,
     chosen: Mapping[str, Way],
@@ -56,9 +56,11 @@ def forecast(
     return tables.conform(made.select(list(tables.FORECAST.columns)), tables.FORECAST)
 
 
-def calls(planned: pl.DataFrame, chosen: Mapping[str, Way], existing: pl.DataFrame) -> dict[str, int]:
+def calls(
+    planned: pl.DataFrame | pl.LazyFrame, chosen: Mapping[str, Way], existing: pl.DataFrame
+) -> dict[str, int]:
     """Calls by entity of the plan."""
-    marked = planned.with_columns(is_linked=_links_of(planned))
+    marked = planned.lazy().select("seq", "entity", "action", is_linked=_is_linked()).collect()
     learning, found = _LEARNING, {}
     for (entity,), ops in marked.sort("seq").group_by("entity", maintain_order=True):
         name, way = str(entity), chosen.get(str(entity))
@@ -148,11 +150,11 @@ def _stages(ops: pl.DataFrame) -> list[pl.DataFrame]:
     return ops.with_columns(_kind=kind).partition_by("_kind", maintain_order=True)
 
 
-def _links_of(planned: pl.DataFrame) -> pl.Expr:
+def _is_linked() -> pl.Expr:
     """Whether a write carries links that bulk may drop; quotes inside a value are escaped in JSON, keys' are not."""
     tests = [
         (pl.col("entity") == entity) & pl.col("payload").str.contains(f'"{key}":', literal=True)
         for entity, keys in LINKS.items()
         for key in keys
     ]
-    return pl.any_horizontal(tests) if planned.height else pl.lit(value=False)
+    return pl.any_horizontal(tests)

@@ -7,7 +7,7 @@ hang on those. Everything here is pure; `apply` writes.
 Invariant: each normalized record has exactly one write that creates it or updates the record it matches.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import polars as pl
@@ -18,10 +18,10 @@ from crmbook.phases.digests import sha256_of_csv
 from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
 from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
-from crmbook.phases.operations import NOTHING, PRIMARY, changes, named, numbered, primaries
+from crmbook.phases.operations import NOTHING, PRIMARY, changes, in_parts, named, numbered, primaries
 from crmbook.phases.resolving import Owners
 
-_SIGNED: Final = ("op_id", "seq", "entity", "action", "source_id", "target_id", "payload_sha256", "after")
+_SIGNED: Final = ("op_id", "seq", "entity", "action", "source_id", "target_id", "payload_sha256")
 CLOSED: Final = ("Closed Won", "Closed Lost")
 
 _ACCOUNT_COLUMNS: Final = (
@@ -59,8 +59,41 @@ def plan(
     target_activity_types: pl.DataFrame | None = None,
     edition: Edition = SUITE,
 ) -> pl.DataFrame:
+    """The writes, in order: PLAN; see `parts`."""
+    return numbered(
+        parts(
+            sales_accounts=sales_accounts, contacts=contacts, deals=deals, stages=stages, owners=owners,
+            target_fields=target_fields, target_owners=target_owners, target_stages=target_stages,
+            target_statuses=target_statuses, target_currencies=target_currencies, existing=existing,
+            capabilities=capabilities, admin_email=admin_email, history=lambda: history,
+            target_activity_types=target_activity_types, edition=edition,
+        )
+    )  # fmt: skip
+
+
+def parts(
+    *,
+    sales_accounts: pl.DataFrame,
+    contacts: pl.DataFrame,
+    deals: pl.DataFrame,
+    stages: pl.DataFrame,
+    owners: pl.DataFrame,
+    target_fields: pl.DataFrame,
+    target_owners: pl.DataFrame,
+    target_stages: pl.DataFrame,
+    target_statuses: pl.DataFrame,
+    target_currencies: pl.DataFrame,
+    existing: pl.DataFrame,
+    capabilities: pl.DataFrame,
+    admin_email: str,
+    history: Callable[[], History],
+    target_activity_types: pl.DataFrame | None = None,
+    edition: Edition = SUITE,
+) -> Iterator[pl.DataFrame]:
     """
-    The writes, in order: PLAN.
+    The writes, in order, one frame (`operations.PART`) after the other, each made when it is asked for.
+
+    *history* is asked for when the records are written and let go.
 
     A record the target already holds (by its mark, a contact's e-mail, an account's name where names are
     unique; history, lists and documents by what an earlier run wrote) is updated, all others are created.
@@ -89,22 +122,26 @@ def plan(
     resolving.check_links(sales_accounts, people, deals)
     resolving.check_marks(sales_accounts, contacts, deals)
     types = tables.TARGET_ACTIVITY_TYPES.empty() if target_activity_types is None else target_activity_types
-    loaded = {"company": sales_accounts, **people, "deal": deals}
-    history = history.on_leads(leads)
-    hanging = load_history.parts(history, loaded=loaded, owners=users, types=types, existing=existing)
-    return numbered([
-        _accounts(sales_accounts, shapes["sales_accounts"], users, found["company"]),
-        _contacts(people["contact"], shapes["contacts"], users, found["contact"], statuses),
-        *([_leads(leads, shapes["leads"], users, found[LEAD])] if LEAD in people else []),
-        _deals(placed, shapes["deals"], users, found["deal"]),
-        _closings(placed),
-        _lifecycles(contacts, deals, statuses),
-        *hanging,
-    ])  # fmt: skip
+    yield from _accounts(sales_accounts, shapes["sales_accounts"], users, found["company"])
+    yield from _contacts(people["contact"], shapes["contacts"], users, found["contact"], statuses)
+    if LEAD in people:
+        yield from _leads(leads, shapes["leads"], users, found[LEAD])
+    yield from _deals(placed, shapes["deals"], users, found["deal"])
+    yield _closings(placed)
+    yield _lifecycles(contacts, deals, statuses)
+    loaded = {
+        kind: frame.select("source_id")
+        for kind, frame in {"company": sales_accounts, **people, "deal": deals}.items()
+    }
+    leads = leads.select("source_id")
+    del sales_accounts, contacts, deals, records, people, placed
+    yield from load_history.parts(
+        history().on_leads(leads), loaded=loaded, owners=users, types=types, existing=existing
+    )
 
 
 def coverage(
-    planned: pl.DataFrame,
+    planned: pl.DataFrame | pl.LazyFrame,
     *,
     sales_accounts: pl.DataFrame,
     contacts: pl.DataFrame,
@@ -113,12 +150,12 @@ def coverage(
     untouched: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Per entity: normalized rows beside the plan's creates and updates of them, and what is UNTOUCHED; COVERAGE."""
-    planned = planned.with_columns(entity=source_entity())
     left = tables.UNTOUCHED.empty() if untouched is None else untouched.with_columns(entity=source_entity())
     rows = [load_history.membership_coverage(planned, history.list_members, left)]
+    keys = planned.lazy().select("action", "source_id", entity=source_entity()).collect()
     records = {"company": sales_accounts, "contact": contacts, "deal": deals} | history.records()
     for entity, frame in records.items():
-        writes = planned.filter((pl.col("entity") == entity) & pl.col("action").is_in(PRIMARY))
+        writes = keys.filter((pl.col("entity") == entity) & pl.col("action").is_in(PRIMARY))
         stay = left.filter(pl.col("entity") == entity)["source_id"]
         named = pl.concat([writes["source_id"], stay])
         covered = named.unique()
@@ -135,9 +172,11 @@ def coverage(
     return tables.conform(pl.DataFrame(rows, schema=tables.COVERAGE.columns), tables.COVERAGE)
 
 
-def plan_hash(planned: pl.DataFrame) -> str:
+def plan_hash(planned: pl.DataFrame | pl.LazyFrame) -> str:
     """What a person approves: it changes with any write, its order, its content or the record it goes to."""
-    signed = planned.select(_SIGNED).sort("seq").with_columns(pl.col("after").list.join("|"))
+    signed = planned.lazy().select(*_SIGNED, pl.col("after").list.join("|"))
+    if not signed.select((pl.col("seq").diff() > 0).all()).collect().item():
+        signed = signed.sort("seq").collect().lazy()
     return sha256_of_csv([signed])
 
 
@@ -166,9 +205,9 @@ def headline(planned: pl.DataFrame) -> str:
 
 def _accounts(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> pl.DataFrame:
-    rows = frame.sort("source_id")
-    return primaries("company", rows, found, shape.texts(rows, owner_id=owners.json()))
+) -> Iterator[pl.DataFrame]:
+    for rows in in_parts(frame.sort("source_id")):
+        yield primaries("company", rows, found, shape.texts(rows, owner_id=owners.json()))
 
 
 def _contacts(
@@ -177,8 +216,8 @@ def _contacts(
     owners: Owners,
     found: Mapping[str, int],
     statuses: Mapping[str, dict[str, int]],
-) -> pl.DataFrame:
-    rows, lifecycle = frame.sort("source_id"), pl.col("lifecycle")
+) -> Iterator[pl.DataFrame]:
+    lifecycle = pl.col("lifecycle")
     known = {kind: ids for kind, ids in statuses.items() if kind is not None}
     ids = {
         key: lifecycle.replace_strict(
@@ -193,38 +232,38 @@ def _contacts(
     linked = json_text.list_of(pl.col("account_ids").list.eval(each)).str.replace(
         '"is_primary":false', '"is_primary":true', literal=True
     )
-    made = shape.texts(rows, owner_id=owners.json(), sales_accounts=linked, **ids)
-    return primaries("contact", rows, found, made, named("company", pl.col("account_ids")))
+    for rows in in_parts(frame.sort("source_id")):
+        made = shape.texts(rows, owner_id=owners.json(), sales_accounts=linked, **ids)
+        yield primaries("contact", rows, found, made, named("company", pl.col("account_ids")))
 
 
 def _leads(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> pl.DataFrame:
+) -> Iterator[pl.DataFrame]:
     """A lead is not linked to its account: it names it, and a conversion finds the account by that name."""
-    rows = frame.sort("source_id")
     company = json_text.object_of({"name": json_text.of(pl.col("company_name"), pl.String())})
-    return primaries(LEAD, rows, found, shape.texts(rows, owner_id=owners.json(), company=company))
+    for rows in in_parts(frame.sort("source_id")):
+        yield primaries(LEAD, rows, found, shape.texts(rows, owner_id=owners.json(), company=company))
 
 
 def _deals(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
-) -> pl.DataFrame:
-    rows, account = frame.sort("source_id"), pl.col("account_id")
-    account = pl.when(account != "").then(account)
-    made = shape.texts(
-        rows,
-        owner_id=owners.json(),
-        deal_pipeline_id=pl.col("target_pipeline_id").cast(pl.String),
-        deal_stage_id=pl.col("target_stage_id").cast(pl.String),
-        currency_id=pl.col("currency_id").cast(pl.String),
-        sales_account_id=_reference("company", account),
-        contacts_added_list=json_text.list_of(
-            pl.col("contact_ids").list.eval(_reference("contact", pl.element()))
-        ),
-    )
+) -> Iterator[pl.DataFrame]:
+    account = pl.when(pl.col("account_id") != "").then("account_id")
+    contacts = pl.col("contact_ids").list.eval(_reference("contact", pl.element()))
     one = pl.when(account.is_null()).then(NOTHING).otherwise(pl.concat_list(account))
     needs = pl.concat_list(named("contact", pl.col("contact_ids")), named("company", one))
-    return primaries("deal", rows, found, made, needs)
+    for rows in in_parts(frame.sort("source_id")):
+        made = shape.texts(
+            rows,
+            owner_id=owners.json(),
+            deal_pipeline_id=pl.col("target_pipeline_id").cast(pl.String),
+            deal_stage_id=pl.col("target_stage_id").cast(pl.String),
+            currency_id=pl.col("currency_id").cast(pl.String),
+            sales_account_id=_reference("company", account),
+            contacts_added_list=json_text.list_of(contacts),
+        )
+        yield primaries("deal", rows, found, made, needs)
 
 
 def _closings(placed: pl.DataFrame) -> pl.DataFrame:

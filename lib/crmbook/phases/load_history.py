@@ -15,7 +15,7 @@ from crmbook.errors import UpstreamError
 from crmbook.phases import history_existing, json_text, payloads
 from crmbook.phases.edition import LEAD
 from crmbook.phases.history_tables import MODULES, History
-from crmbook.phases.operations import Op, few, op, primaries, primary
+from crmbook.phases.operations import Op, few, in_parts, op, primaries, primary
 from crmbook.phases.payloads import reference
 from crmbook.phases.resolving import Owners
 
@@ -34,9 +34,9 @@ def parts(
     owners: Owners,
     types: pl.DataFrame,
     existing: pl.DataFrame,
-) -> list[pl.DataFrame]:
+) -> Iterator[pl.DataFrame]:
     """
-    The writes of *history*: lists with their members, tasks, appointments, sales activities, notes, files, links.
+    The writes of *history*, checked at once and each made when it is asked for: lists with their members, tasks, appointments, sales activities, notes, files, links.
 
     *loaded* are the records by entity they may hang on, *types* the target's activity types, *existing* what
     it held before with the `original_id` that `history_existing.recognized` gave it.
@@ -56,15 +56,21 @@ def parts(
         "document": _DOCUMENT,
         "document_link": _LINK,
     }
-    frames = {entity: frame for entity, frame in history.records().items() if entity in bodies}
-    return [
-        few(_list_ops(history, found["list"])),
-        *(_hung(entity, frame, bodies[entity], found[entity]) for entity, frame in frames.items()),
-    ]
+    return _made(history, bodies, found)
 
 
-def _hung(entity: str, frame: pl.DataFrame, body: Body, found: Mapping[str, int]) -> pl.DataFrame:
-    rows, parent = in_order(frame), pl.concat_str("parent_kind", pl.lit(":"), "parent_id")
+def _made(
+    history: History, bodies: Mapping[str, Body], found: Mapping[str, Mapping[str, int]]
+) -> Iterator[pl.DataFrame]:
+    yield few(_list_ops(history, found["list"]))
+    for entity, frame in history.records().items():
+        if entity in bodies:
+            for rows in in_parts(in_order(frame)):
+                yield _hung(entity, rows, bodies[entity], found[entity])
+
+
+def _hung(entity: str, rows: pl.DataFrame, body: Body, found: Mapping[str, int]) -> pl.DataFrame:
+    parent = pl.concat_str("parent_kind", pl.lit(":"), "parent_id")
     kinds = {kind: json_text.whole(name) for kind, name in TARGETABLE.items()}
     target = {
         "targetable_type": pl.col("parent_kind").replace_strict(kinds, return_dtype=pl.String),
@@ -102,10 +108,11 @@ def natural(source_id: str) -> list[tuple[int, str]]:
 
 
 def membership_coverage(
-    planned: pl.DataFrame, list_members: pl.DataFrame, untouched: pl.DataFrame
+    planned: pl.DataFrame | pl.LazyFrame, list_members: pl.DataFrame, untouched: pl.DataFrame
 ) -> dict[str, Any]:
     """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls and the untouched."""
-    adds = planned.filter((pl.col("entity") == "list") & (pl.col("action") == "add"))
+    is_add = (pl.col("entity") == "list") & (pl.col("action") == "add")
+    adds = planned.lazy().filter(is_add).select("source_id", "payload").collect()
     ids = pl.col("payload").str.json_decode(_MEMBERS).struct.field("ids")
     sent = adds.select(list_key="source_id", contact_id=ids).explode("contact_id", empty_as_null=False)
     sent = sent.select(

@@ -6,12 +6,13 @@ stands before it in the plan.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import polars as pl
 
 from crmbook import tables
+from crmbook.errors import SchemaError
 from crmbook.phases.payloads import canonical, digest
 
 PRIMARY: Final = ("create", "update")
@@ -20,6 +21,8 @@ PART: Final = {name: dtype for name, dtype in tables.PLAN.columns.items() if nam
 }
 _REF: Final = pl.concat_str("entity", pl.lit(":"), "source_id")
 NOTHING: Final = pl.lit([], dtype=tables.TEXTS)
+
+_AT_ONCE: Final = 100_000
 
 Op = dict[str, Any]
 
@@ -67,6 +70,11 @@ def primary(
     return op(entity, action, source_id, body, target_id=target_id, needs=needs)
 
 
+def in_parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """*rows* by the many, at least once: their payloads take several times their room."""
+    yield from rows.iter_slices(_AT_ONCE) if rows.height > _AT_ONCE else [rows]
+
+
 def few(ops: Iterable[Op]) -> pl.DataFrame:
     """PART of writes made one by one."""
     return pl.DataFrame(list(ops), schema=PART)
@@ -105,8 +113,12 @@ def named(entity: str, ids: pl.Expr) -> pl.Expr:
 
 
 def numbered(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """*parts* in their order as PLAN, by `seq`; a contact's lifecycle stage also waits for its deals."""
-    ops = pl.concat([pl.DataFrame(schema=PART), *parts]).with_row_index("seq", offset=1)
+    """
+    *parts* in their order as PLAN, by `seq`; a contact's lifecycle stage also waits for its deals.
+
+    Where the parts come without their payloads, so does the plan: a large one is numbered while those lie on disk.
+    """
+    ops = pl.concat(list(parts)).with_row_index("seq", offset=1)
     needed = ops.select("seq", ref="needs").explode("ref", empty_as_null=False, keep_nulls=False).unique()
     updated = ops.filter(pl.col("action") == "update").select(_REF).to_series()
     firsts = needed.select("seq", op_id=_first(pl.col("ref"), updated)).sort("seq", "op_id")
@@ -114,7 +126,14 @@ def numbered(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     after = waits.group_by("seq").agg(after="op_id")
     made = ops.drop("needs").join(after, on="seq", how="left", maintain_order="left")
     made = made.with_columns(pl.col("after").fill_null(NOTHING))
-    return made.select(pl.col(name).cast(dtype) for name, dtype in tables.PLAN.columns.items())
+    columns = {name: dtype for name, dtype in tables.PLAN.columns.items() if name in made.columns}
+    return made.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
+def require_unique(planned: pl.DataFrame) -> None:
+    """Raises SchemaError where two writes of the plan have one name: the second would never be carried out."""
+    if repeats := planned.height - planned["op_id"].n_unique():
+        raise SchemaError(f"plan: op_id has {repeats} repeats; run 04_normalization again")
 
 
 def _deals_first(ops: pl.DataFrame, needed: pl.DataFrame) -> pl.DataFrame:
