@@ -28,7 +28,7 @@ from crmbook.vendors.quota_headers import reset_s, retry_after_s
 
 WINDOWS_S: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _FLIGHT_S: Final = 15.0  # a request has arrived by then, or never will
-_ENOUGH: Final = 50  # answers, among which one took no longer than the way; the first ones open connections
+_ENOUGH: Final = 20  # answers, among which one took no longer than the way; the first ones open connections
 _SURE: Final = 0.8  # of the fastest answer: the next one may be faster still
 _SLICE_S: Final = 15.0
 _LONGEST_BACKOFF_S: Final = 60.0
