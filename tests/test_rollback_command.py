@@ -13,6 +13,7 @@ from crmbook import demo, pipeline, runs
 from crmbook.errors import Waiting
 from crmbook.sandbox import demo as scenario
 from crmbook.sandbox.server import Sandbox
+from test_cli import SETTINGS
 
 REALM = "freshsales_test"
 RUN = ("rollback", "demo", "--run", "test-01")
@@ -134,8 +135,6 @@ def test_the_archive_of_a_rollback_holds_no_personal_values(story: Story) -> Non
 
 def test_a_run_without_a_load_has_nothing_to_take_back(customers: Path) -> None:
     """Exit 2 and one line, before anything is asked of anybody."""
-    from test_cli import SETTINGS
-
     runs.create("acme", "test", parameters={"sample": 0})
     (customers / "acme" / "customer.toml").write_text(SETTINGS, encoding="utf-8")
     said = crmbook("rollback", "acme", "--run", "test-01", runs=customers)
