@@ -22,6 +22,7 @@ from crmbook.phases.target_ids import NO_ID, TargetIds
 LOCATED: Final = ("loaded", "duplicated")
 MARK: Final = "cf_usercom_original_id"
 _ACTUAL: Final = "actual:"
+_AT_ONCE: Final = 8
 # what `expected` puts in other words, and leaves out itself
 _TURNED: Final = (
     "source_id", "owner_agent_id", "split", "lifecycle", "external_id", "pipeline_id", "stage_id", "currency",
@@ -115,31 +116,47 @@ def _pairs(normalized: Frame, actual: Frame, where: pl.DataFrame) -> pl.DataFram
 def _entity(
     entity: str, normalized: Frame, actual: Frame, pairs: pl.DataFrame, ids: TargetIds
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """DIFFERENCES and FIELD_FIDELITY of one place, a field at a time: two whole records side by side have no room."""
+    """DIFFERENCES and FIELD_FIDELITY of one place, a few fields at a time: two whole records side by side have no room."""
     have = normalized.lazy().collect_schema()
-    told = actual.lazy().rename({"source_id": MARK})
+    told = actual.lazy().rename({"source_id": MARK}).select(pl.all().name.prefix(_ACTUAL))
     wanted = expected(entity, have.to_frame(), ids).schema
     there = told.collect_schema()
     fields = [name for name in wanted if name not in _STRUCTURE and name not in ("is_matched", "is_closed")]
-    _check_types(MODULES[entity], fields, wanted, {name: there.get(name, wanted[name]) for name in fields})
+    _check_types(
+        MODULES[entity], fields, wanted, {name: there.get(_ACTUAL + name, wanted[name]) for name in fields}
+    )
     made = expected(entity, known(normalized, *_TURNED), ids)
     flags = pairs.select("source_id", "target_id", "is_matched")
     if "is_closed" in wanted:
         flags = flags.with_columns(made["is_closed"].gather(pairs["ours"]))
-    counts, found = {}, [tables.DIFFERENCES.empty()]
-    for field in fields:
-        ours = made if field not in have else only(normalized, field)
-        both = flags.with_columns(ours[field].gather(pairs["ours"]))
-        del ours
-        if field in there:
-            both = both.with_columns(only(told, field)[field].gather(pairs["theirs"]).alias(_ACTUAL + field))
-        else:
-            both = both.with_columns(pl.lit(None, wanted[field]).alias(_ACTUAL + field))
-        counts[field] = int(both.select(_is_told(field, wanted[field]).sum()).item())
-        suspects = both.filter(~_looks_equal(field, wanted[field]))
-        found += _differences(entity, suspects, field, ids.labels.get(field))
+    counts: dict[str, int] = {}
+    found = [tables.DIFFERENCES.empty()]
+    for start in range(0, len(fields), _AT_ONCE):
+        names = fields[start : start + _AT_ONCE]
+        parts = (
+            (only(normalized, *(n for n in names if n in have)), "ours"),
+            (made.select(n for n in names if n not in have), "ours"),
+            (only(told, *(_ACTUAL + n for n in names if _ACTUAL + n in there)), "theirs"),
+        )
+        both = pl.concat(
+            [flags, *(_gathered(f, pairs[side]) for f, side in parts if f.width)], how="horizontal"
+        )
+        del parts
+        both = both.with_columns(
+            pl.lit(None, wanted[n]).alias(_ACTUAL + n) for n in names if _ACTUAL + n not in there
+        )
+        counts |= both.select(_is_told(n, wanted[n]).sum().alias(n) for n in names).row(0, named=True)
+        suspects = both.filter(~pl.all_horizontal(_looks_equal(n, wanted[n]) for n in names))
+        del both
+        found += [part for n in names for part in _differences(entity, suspects, n, ids.labels.get(n))]
     differences = pl.concat(found)
     return differences, _fidelity(entity, counts, differences)
+
+
+def _gathered(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """The *rows* of *frame*; where that is every row in its place, the frame itself."""
+    every = pl.int_range(frame.height, dtype=pl.UInt32, eager=True)
+    return frame if rows.equals(every) else frame[rows]
 
 
 def _check_types(
