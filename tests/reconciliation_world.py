@@ -224,9 +224,11 @@ def classes(actual: Frames = ACTUAL, **replaced: Any) -> pl.DataFrame:
     return rec.classes(actual=actual, **{**given, **replaced})
 
 
-def comparison(actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK) -> comparing.Comparison:
+def comparison(
+    actual: Frames = ACTUAL, crosswalk: pl.DataFrame = CROSSWALK, normalized: Frames = NORMALIZED
+) -> comparing.Comparison:
     return comparing.compare(
-        normalized=NORMALIZED,
+        normalized=normalized,
         actual=actual,
         classes=classes(actual, crosswalk=crosswalk),
         crosswalk=crosswalk,

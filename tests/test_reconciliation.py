@@ -51,6 +51,16 @@ def test_clean_target_gives_no_finding() -> None:
     assert findings(ACTUAL) == set()
 
 
+def test_records_read_in_parts_compare_like_one_frame() -> None:
+    """The only suspect pair (the order of its tags) is in the second part; the first has nothing left then."""
+    companies = world.NORMALIZED["company"]
+    parts = pl.concat([companies[:1], companies[1:]], rechunk=False)
+    assert 2 == parts.n_chunks()
+    found = world.comparison(normalized={**world.NORMALIZED, "company": parts})
+    assert found.differences.is_empty()
+    assert found.fidelity.equals(world.comparison().fidelity)
+
+
 def test_every_source_record_is_in_exactly_one_class() -> None:
     """The classes of the clean world, with the reason of everything that is not simply loaded."""
     expected = [

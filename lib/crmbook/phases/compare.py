@@ -146,7 +146,8 @@ def _entity(
             pl.lit(None, wanted[n]).alias(_ACTUAL + n) for n in names if _ACTUAL + n not in there
         )
         counts |= both.select(_is_told(n, wanted[n]).sum().alias(n) for n in names).row(0, named=True)
-        suspects = both.filter(~pl.all_horizontal(_looks_equal(n, wanted[n]) for n in names))
+        # columns side by side keep the chunks they came in; a set operation on lists fails where those differ
+        suspects = both.filter(~pl.all_horizontal(_looks_equal(n, wanted[n]) for n in names)).rechunk()
         del both
         found += [part for n in names for part in _differences(entity, suspects, n, ids.labels.get(n))]
     differences = pl.concat(found)
