@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from crmbook import config, extract, extract_frames, runs, source_files, tables
+from crmbook import config, extract, extract_columns, runs, source_files, tables
 from crmbook.errors import AuthError, ConfigError, DataError, Waiting
 from crmbook.sandbox.scenario import KINDS, Scenario
 from crmbook.sandbox.server import Sandbox
@@ -260,7 +260,7 @@ def test_a_wrong_token_is_refused_without_being_shown(open_run: Open) -> None:
 def test_records_sent_twice_are_counted_and_the_last_one_stands(fetched: runs.Run) -> None:
     """Records move between pages while one reads."""
     job = extract._Extract(fetched, UserCom("http://127.0.0.1:1/api/public/", "x" * 64))
-    columns = extract_frames.Columns(tables.TAGS)
+    columns = extract_columns.Columns(tables.TAGS)
     pages = [Page([_tag(1, "old"), _tag(2, "two")], 2), Page([_tag(1, "new")], 2)]
 
     for records in job.records("tags", iter(pages)):
@@ -294,7 +294,7 @@ def _deal(**fields: Any) -> Record:
 )
 def test_a_time_that_is_none_names_the_record_and_field(message: str, fields: dict[str, str]) -> None:
     """Never its value; the raw record has it."""
-    columns = extract_frames.Columns(tables.SOURCE_DEALS)
+    columns = extract_columns.Columns(tables.SOURCE_DEALS)
     columns.add([_deal(**fields)])
 
     with pytest.raises(DataError) as caught:
@@ -306,7 +306,7 @@ def test_a_time_that_is_none_names_the_record_and_field(message: str, fields: di
 
 def test_times_keep_their_instant_whatever_the_offset() -> None:
     """With an offset, with Z, before 1970, far ahead; a blank is none."""
-    columns = extract_frames.Columns(tables.SOURCE_DEALS)
+    columns = extract_columns.Columns(tables.SOURCE_DEALS)
     columns.add([_deal(won_at="1969-12-31T23:00:00-02:00", lost_at="", created_at="2099-01-01T00:00:00Z")])
 
     row = columns.frame().row(0, named=True)
@@ -317,7 +317,7 @@ def test_times_keep_their_instant_whatever_the_offset() -> None:
 
 def test_half_an_emoji_does_not_stop_the_reading() -> None:
     """A cut surrogate pair is legal JSON and no text; it becomes the sign for an unreadable character."""
-    columns = extract_frames.Columns(tables.TAGS)
+    columns = extract_columns.Columns(tables.TAGS)
     columns.add([Record("1", '{"name":"x"}', {"id": "1", "name": "ok \ud83d"})])
 
     assert ["ok \ufffd"] == columns.frame().get_column("name").to_list()

@@ -1,6 +1,5 @@
 """A table too large for the memory is the table it would have been: every id once, the last one sent, in order."""
 
-import os
 import random
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from crmbook import extract_spool, tables
 from crmbook.errors import DataError
-from crmbook.extract_frames import Columns
+from crmbook.extract_columns import Columns
 from crmbook.vendors.usercom import Record, record
 
 
@@ -78,21 +77,3 @@ def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     with Columns(tables.SOURCE_COMPANIES, ["seats"], tmp_path) as columns:
         assert [*tables.SOURCE_COMPANIES.columns, "p_seats"] == columns.frame().columns
         assert columns.raw().is_empty()
-
-
-def test_what_a_killed_process_left_is_gone(tmp_path: Path) -> None:
-    """Parts of a process that still runs are its own; other files are none of this."""
-    killed, running, table = (
-        tmp_path / name
-        for name in (
-            f".source_companies.{2**22 + 1}-1",
-            f".source_companies.{os.getppid()}-1",
-            "source_companies.parquet",
-        )
-    )
-    for path in (killed, running, table):
-        path.touch()
-
-    Columns(tables.SOURCE_COMPANIES, folder=tmp_path)
-
-    assert {running, table} == set(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 import load_case as case
 from crmbook import tables
 from crmbook.errors import UpstreamError
-from crmbook.phases import load
+from crmbook.phases import load, operations
 
 FIELDS = [
     ("contacts", "cf_usercom_original_id", "text", [], []),
@@ -59,7 +59,7 @@ def plan(**changed: Any) -> pl.DataFrame:
         "owners": case.owners(), **tenant(), "existing": tables.EXISTING.empty(), "capabilities": case.capabilities(),
         "admin_email": case.ADMIN,
     }  # fmt: skip
-    return load.plan(**(given | changed))
+    return operations.numbered(load.parts(**(given | changed)))
 
 
 def payload(planned: pl.DataFrame, op_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import history_case
 import load_case as case
 from crmbook import tables
 from crmbook.errors import UpstreamError
-from crmbook.phases import documents, forecast, load, load_history
+from crmbook.phases import documents, forecast, load, load_history, operations
 from crmbook.phases.history_existing import recognized
 from crmbook.phases.history_tables import History
 from crmbook.phases.scoping import Limit
@@ -29,9 +29,9 @@ def plan(history: History | None = None, **changed: Any) -> pl.DataFrame:
     given = {
         "sales_accounts": case.accounts(), "contacts": case.contacts(), "deals": case.deals(), "stages": case.stages(),
         "owners": case.owners(), **tenant(), "existing": tables.EXISTING.empty(), "capabilities": case.capabilities(),
-        "admin_email": case.ADMIN, "history": history or history_case.history(), "target_activity_types": types(*TYPES),
+        "admin_email": case.ADMIN, "history": lambda: history or history_case.history(), "target_activity_types": types(*TYPES),
     }  # fmt: skip
-    return load.plan(**(given | changed))
+    return operations.numbered(load.parts(**(given | changed)))
 
 
 def row(planned: pl.DataFrame, op_id: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from crmbook import config, plan_spool, runs, tables
-from crmbook.errors import SchemaError
+from crmbook import config, plan_spool, runner, runs, tables
+from crmbook.errors import SchemaError, UpstreamError
 from crmbook.phases import load, operations
 from crmbook.runs import Run
 from load_case import ADMIN, TOML
@@ -72,10 +72,10 @@ def test_two_writes_of_one_name_are_refused_before_anything_is_saved(run: Run) -
     assert left(run) == []
 
 
-def test_what_a_killed_start_left_is_gone_with_the_next(run: Run) -> None:
-    """Payloads are personal: they don't pile up."""
-    (run.data_folder / ".plan-part7").write_bytes(b"left")
-    with plan_spool.Spool(run, parts("a")) as spool:
-        assert ".plan-part7" not in left(run)
-        spool.save()
-    assert left(run) == ["plan.parquet"]
+def test_parts_of_a_killed_start_are_gone_when_the_phase_begins_again(run: Run) -> None:
+    """They are personal and go with the folder that is set aside; its tables stay, a plan may be taken over."""
+    for name in (".plan-part7", ".source_contacts.4711-1", ".contacts.parquet.4711", "plan.parquet"):
+        (run.data_folder / name).write_bytes(b"left")
+    with pytest.raises(UpstreamError, match="05_load needs 04_normalization"):
+        runner.run_phase(run.record, "05_load", {"customer": "case", "run_id": run.run_id})
+    assert [path.name for path in (run.folder / "05_load~1" / "data").iterdir()] == ["plan.parquet"]

@@ -6,7 +6,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from bench.scale import exports, in_pandas, small_decisions, tasks, world
-from crmbook import extract_frames, tables
+from crmbook import extract_columns, tables
 from crmbook.phases import compare, opportunities, organizations, people
 from crmbook.phases.edition import MODULES
 from crmbook.phases.normalization import balance, links
@@ -28,7 +28,7 @@ def test_the_exports_of_an_account_read_as_its_tables(tmp_path: Path) -> None:
         ("", "activities", tables.HISTORY_ACTIVITIES),
     ):
         declared = account["attributes"].filter(pl.col("entity") == entity)["property"]
-        columns = extract_frames.Columns(table, declared)
+        columns = extract_columns.Columns(table, declared)
         for page in client.pages(route):
             columns.add(page.records)
         assert_frame_equal(account[table.name], columns.frame())

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from crmbook import tables
-from crmbook.extract_frames import Columns
+from crmbook.extract_columns import Columns
 from crmbook.vendors import usercom_csv_blocks as blocks
 from crmbook.vendors.usercom_csv import UserComCsv
 from crmbook.vendors.usercom_csv_blocks import Block

@@ -69,6 +69,7 @@ def plan_of(run: Run, client: Freshsales) -> pl.LazyFrame:
     Raises:
         UpstreamError: writing began and the tables, or the plan itself, are no longer those it began with.
     """
+    # Opened, they are among the run's inputs, and those tell whether an earlier plan was made of the same.
     for name in (*_FRAMES, *History.names()):
         run.scan(name)
     begun = _begun(run)
@@ -83,7 +84,7 @@ def plan_of(run: Run, client: Freshsales) -> pl.LazyFrame:
         found = existing(run, client, history_of(run), wholes=wholes, look=seen.add)
         parts = _parts(run, run.save("existing", found))
         if seen.base is None:
-            delta_load.is_none(run)
+            delta_load.save_none(run)
             with plan_spool.Spool(run, parts) as spool:
                 run.save("before_images", before_images(spool.keys, wholes))
                 spool.save()

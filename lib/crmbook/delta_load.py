@@ -40,8 +40,8 @@ class Seen:
             self.records[_ENTITIES[module]].update((int(record["id"]), record) for record in page)
 
 
-def is_none(run: Run) -> None:
-    """The tables of a delta run, empty."""
+def save_none(run: Run) -> None:
+    """The tables of a delta run, empty, where the run is none."""
     run.save_all(**{name: tables.of(name).empty() for name in TABLES})
 
 

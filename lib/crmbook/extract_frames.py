@@ -1,7 +1,7 @@
 """Canonical source records as typed tables: one row per record, its order and its text untouched.
 
 In: records as the source clients return them (`source_id`, `raw`, `fields`). Out: frames in the shape of
-`tables.SOURCE_*`; large ones grow in `Columns`. A time that is none is a DataError naming record and field.
+`tables.SOURCE_*`, those that are small and have a shape of their own.
 """
 
 from collections.abc import Iterable
@@ -10,10 +10,7 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.extract_columns import Columns, Record
-from crmbook.extract_values import texts, times
-
-__all__ = ["ENTITIES", "Columns", "Record", "attributes", "stages", "texts", "times"]
+from crmbook.extract_columns import Record
 
 ENTITIES: Final = {"user": "contact", "company": "company", "deal": "deal"}
 

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from crmbook import extract_frames, tables
-from crmbook.extract_frames import Columns, Record
+from crmbook import tables
+from crmbook.extract_columns import Columns, Record
+from crmbook.extract_values import texts, times
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -90,18 +91,18 @@ def _messages(batch: list[Record]) -> pl.DataFrame:
     rows = [(record.source_id, message) for record in batch for message in record.fields["messages"] or []]
     ids = [conversation_id for conversation_id, _ in rows]
 
-    def texts(name: str, key: str) -> pl.Series:
-        return extract_frames.texts(name, [message[key] for _, message in rows])
+    def told(name: str, key: str) -> pl.Series:
+        return texts(name, [message[key] for _, message in rows])
 
     received = pl.DataFrame(
         [
             pl.Series("conversation_id", ids, dtype=pl.String),
-            texts("source_id", "id"),
+            told("source_id", "id"),
             pl.Series("side", [_SIDES[message["author"]] for _, message in rows], dtype=pl.String),
-            texts("agent_id", "agent_id"),
-            texts("content", "content"),
-            extract_frames.texts("channel", [_channel(message["source"]) for _, message in rows]),
-            extract_frames.times("messages of conversation", "at", [m["timestamp"] for _, m in rows], ids),
+            told("agent_id", "agent_id"),
+            told("content", "content"),
+            texts("channel", [_channel(message["source"]) for _, message in rows]),
+            times("messages of conversation", "at", [m["timestamp"] for _, m in rows], ids),
         ]
     )
     in_time = received.with_columns(
@@ -117,7 +118,7 @@ def _channel(source: Any) -> str | None:
 
 def _raw(batch: list[Record]) -> pl.DataFrame:
     ids = pl.Series("source_id", [record.source_id for record in batch], dtype=pl.String)
-    return pl.DataFrame([ids, extract_frames.texts("raw", [record.raw for record in batch])])
+    return pl.DataFrame([ids, texts("raw", [record.raw for record in batch])])
 
 
 def _last(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -30,7 +30,6 @@ class Spool:
         self._files: list[Path] = []
         self._written = 0
         self._is_arranged = False
-        self._sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -78,13 +77,6 @@ class Spool:
         for path in self._files:
             path.unlink(missing_ok=True)
         self._files, self._held = [], []
-
-    def _sweep(self) -> None:
-        """What a killed process left, records and all, is nobody's."""
-        for path in self._folder.glob(f".{self._name}.*-*") if self._folder else ():
-            owner = path.name.removeprefix(f".{self._name}.").partition("-")[0]
-            if owner.isdecimal() and not _is_running(int(owner)):
-                path.unlink(missing_ok=True)
 
     def _put_away(self) -> None:
         if self._held:

@@ -13,7 +13,6 @@ import polars as pl
 from crmbook import delta_check, normalizing
 from crmbook.phases import (
     carriers,
-    jsonfields,
     loss_tables,
     roundtrip,
     roundtrip_structure,
@@ -25,7 +24,6 @@ from crmbook.phases.normalization import Decisions
 from crmbook.phases.standard_map import ORIGINAL_ID
 from crmbook.runs import Run
 
-_SOURCES: Final = {"company": "companies", "contact": "contacts", "deal": "deals"}
 _LOADED: Final = ("loaded", "duplicated")
 
 shown = loss_tables.shown
@@ -44,12 +42,12 @@ def preview(run: Run) -> pl.DataFrame:
         rejects=shaped.rejects, excluded=shaped.excluded, merges=shaped.merges,
         sizes={entity: fate.height for entity, fate in left.fates.items()},
     )  # fmt: skip
-    rows = {entity: getattr(shaped, MODULES[entity]) for entity in _SOURCES}
+    rows = {entity: getattr(shaped, MODULES[entity]) for entity in PLACES}
     # The records of a large account have no room beside its history, nor beside one another's.
     del shaped
     measured = [
-        _measured(entity, _source(run, entity, decided), rows.pop(entity), left.fates[entity], decided)[0]
-        for entity in _SOURCES
+        _measured(entity, left.sources[entity], rows.pop(entity), left.fates[entity], decided)[0]
+        for entity in PLACES
     ]
     told = normalizing.past(run, decided, left, types=None, lists=[])
     rows_in = dict(told.history_balance.select("entity", "rows_in").iter_rows())
@@ -93,8 +91,7 @@ def find(run: Run, actual: Mapping[str, Frame]) -> pl.DataFrame:
     fates = _fates(classes, run.read("merges"))
     codes = dict(run.read("target_currencies").select("currency_id", "code").iter_rows())
     parts, compared = [], []
-    for entity in _SOURCES:
-        source = _source(run, entity, decided)
+    for entity, source in normalizing.sources(run, decided.mapping).items():
         for place in PLACES[entity]:
             if place not in actual:
                 continue
@@ -117,11 +114,6 @@ def find(run: Run, actual: Mapping[str, Frame]) -> pl.DataFrame:
     compared.append(("deal_stage", "probability", decided.stages["probability"].count()))
     measured = pl.concat(parts)
     return run.save("lost_fields", loss_tables.found(run.read("loss_preview"), measured, compared=compared))
-
-
-def _source(run: Run, entity: str, decided: Decisions) -> pl.LazyFrame:
-    """The records of the source with the parts of JSON properties the mapping asks for, to be read column by column."""
-    return jsonfields.extended(run.scan(f"source_{_SOURCES[entity]}"), decided.mapping, entity)
 
 
 def _measured(
@@ -153,7 +145,7 @@ def _fates(classes: pl.DataFrame, merges: pl.DataFrame) -> dict[str, pl.DataFram
         own.select("entity", "kept_id"), on=["entity", "kept_id"], how="semi"
     )
     both = pl.concat([own, merged])
-    return {entity: both.filter(pl.col("entity") == entity).drop("entity") for entity in _SOURCES}
+    return {entity: both.filter(pl.col("entity") == entity).drop("entity") for entity in PLACES}
 
 
 def _whose(actual: Frame, classes: pl.DataFrame, place: str) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import polars as pl
 from crmbook import lineage
 from crmbook.phases import edition as editions
 from crmbook.phases import engagement, exclusions, history, jsonfields, normalization, parents
+from crmbook.phases.narrow import only
 from crmbook.runs import Run
-from crmbook.stored import Stored
 
 _DECIDED: Final = ("mapping", "custom_fields", "choices", "stages", "owners", "tag_plan", "exclusions")
 _RECORDS: Final = {"contact": "contacts", "company": "companies", "deal": "deals"}
@@ -33,15 +33,12 @@ def planned(run: Run, *, account_name_unique: bool) -> normalization.Decisions:
     )
 
 
-class Sources(Stored):
+def sources(run: Run, mapping: pl.DataFrame) -> dict[str, pl.LazyFrame]:
     """The source tables by entity (contact, company, deal) with the parts of JSON properties *mapping* asks for."""
-
-    def __init__(self, run: Run, mapping: pl.DataFrame) -> None:
-        super().__init__(run, {entity: f"source_{name}" for entity, name in _RECORDS.items()})
-        self._mapping = mapping
-
-    def __getitem__(self, entity: str) -> pl.DataFrame:
-        return jsonfields.extended(super().__getitem__(entity), self._mapping, entity)
+    return {
+        entity: jsonfields.extended(run.scan(f"source_{name}"), mapping, entity)
+        for entity, name in _RECORDS.items()
+    }
 
 
 def normalize(run: Run) -> pl.DataFrame:
@@ -66,7 +63,7 @@ def records(run: Run, decisions: normalization.Decisions) -> normalization.Norma
     emails = run.scan("source_emails").select("contact_id", "sent_at", "opened_at", "clicked_at").collect()
     engaged = engagement.engagement(activities, run.read("source_activity_types"), emails)
     shaped = normalization.normalize(
-        Sources(run, decisions.mapping), decisions, engagement=engaged, standing=_standing(run)
+        sources(run, decisions.mapping), decisions, engagement=engaged, standing=_standing(run)
     )
     edition = editions.of(run.target.edition)
     return replace(shaped, **edition.fitted(contacts=shaped.contacts, links=shaped.links, loss=shaped.loss))
@@ -83,12 +80,11 @@ def what_history_needs(
     run: Run, decisions: normalization.Decisions, shaped: normalization.Normalized
 ) -> history.Records:
     """What became of the records, as far as history asks; it does not keep *shaped* alive."""
-    ids = {
-        entity: run.scan(f"source_{name}").select("source_id").collect() for entity, name in _RECORDS.items()
-    }
+    told = sources(run, decisions.mapping)
+    ids = {entity: only(frame, "source_id") for entity, frame in told.items()}
     fates = parents.fates(ids, merges=shaped.merges, rejects=shaped.rejects, excluded=shaped.excluded)
     return history.Records(
-        Sources(run, decisions.mapping), fates, shaped.rejects, changes=shaped.changes, loss=shaped.loss,
+        told, fates, shaped.rejects, changes=shaped.changes, loss=shaped.loss,
         unlisted=editions.of(run.target.edition).unlisted(shaped.contacts),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The plan of a large account: numbered in memory, its payloads on disk from the moment they are made.
 
 In: the parts of a plan one after the other. Out: the table `plan`. What lies beside it meanwhile is readable by its owner
-only and gone when the block ends; of a start that was killed, when the next begins.
+only and gone when the block ends.
 """
 
 from collections.abc import Iterable
@@ -32,8 +32,6 @@ class Spool:
         self.keys = pl.DataFrame()
 
     def __enter__(self) -> Self:
-        for path in self._run.data_folder.glob(f"{_PART}*"):
-            path.unlink()
         try:
             self.keys = operations.numbered([self._put_away(part) for part in self._parts])
             operations.require_unique(self.keys)

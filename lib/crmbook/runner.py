@@ -139,6 +139,9 @@ def _set_aside(folder: Path) -> None:
     ]
     old = folder.with_name(f"{folder.name}~{max(taken, default=0) + 1}")
     folder.rename(old)
+    # Half a table of a killed process is personal, may be large, and is nobody's.
+    for part in (old / "data").glob(".*"):
+        part.unlink()
     folder.mkdir(mode=0o700)
     for name in _CARRIED:
         if (old / name).exists():

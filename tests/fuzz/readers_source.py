@@ -9,7 +9,15 @@ from typing import Any, Final
 
 import httpx
 
-from crmbook import extract_csv, extract_frames, extract_history_frames, handoff_read, source_files, tables
+from crmbook import (
+    extract_columns,
+    extract_csv,
+    extract_frames,
+    extract_history_frames,
+    handoff_read,
+    source_files,
+    tables,
+)
 from crmbook.phases import handoff
 from crmbook.vendors import usercom_csv_parts
 from crmbook.vendors.usercom import ROUTES, Page, UserCom
@@ -185,7 +193,7 @@ def framed(entity: str, pages: list[Page], client: Any) -> None:
     records = [one for page in pages for one in page.records]
     ids = {one.source_id for one in records}
     if entity in _TABLES:
-        columns = extract_frames.Columns(_TABLES[entity], sorted(client.declared(entity) or ()))
+        columns = extract_columns.Columns(_TABLES[entity], sorted(client.declared(entity) or ()))
         columns.add(records)
         assert columns.frame().height == len(ids)
         assert columns.raw().height == len(ids)

@@ -12,6 +12,7 @@ import polars as pl
 
 from crmbook import parse, tables
 from crmbook.phases import parents
+from crmbook.phases.narrow import Frame
 
 LINKS: Final = "document_links"
 LARGEST_BYTES: Final = 150 * 1024 * 1024  # vendor docs
@@ -20,14 +21,14 @@ _ENTITIES: Final = ("contact", "company", "deal")
 
 
 def documents(
-    files: pl.DataFrame, sources: Mapping[str, pl.DataFrame], mapping: pl.DataFrame, fates: parents.Fates
+    files: pl.DataFrame, sources: Mapping[str, Frame], mapping: pl.DataFrame, fates: parents.Fates
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The documents to attach (`tables.DOCUMENTS`), and what becomes of every file and link (`tables.CARRIED`)."""
     fate = pl.concat(
         [fates[entity].lazy().with_columns(entity=pl.lit(entity)) for entity in _ENTITIES]
     ).select("entity", "source_id", "kept_id", why="reason")
     rows = (
-        pl.concat([_files(files), *(_links(sources, mapping, e) for e in _ENTITIES)])
+        pl.concat([_files(files), *(_links(sources[e].lazy(), mapping, e) for e in _ENTITIES)])
         .join(fate, on=["entity", "source_id"], how="left", maintain_order="left")
         .with_columns(reason=_reason())
         .collect()
@@ -72,18 +73,13 @@ def _files(files: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def _links(sources: Mapping[str, pl.DataFrame], mapping: pl.DataFrame, entity: str) -> pl.LazyFrame:
+def _links(source: pl.LazyFrame, mapping: pl.DataFrame, entity: str) -> pl.LazyFrame:
     marked = mapping.filter(
         pl.col("entity") == entity, pl.col("target_field") == LINKS, pl.col("decision") != "skip"
     )["source_field"]
-    nothing, none = pl.lit(None, dtype=pl.String), _files(tables.SOURCE_FILES.empty())
-    if marked.is_empty():
-        return none
-    source = sources[entity]
+    nothing, there = pl.lit(None, dtype=pl.String), source.collect_schema()
     parts = [
-        source.lazy()
-        .filter(parse.trimmed(pl.col(field)).is_not_null())
-        .select(
+        source.filter(parse.trimmed(pl.col(field)).is_not_null()).select(
             entity=pl.lit(entity),
             source_id="source_id",
             kind=pl.lit(LINK),
@@ -97,9 +93,9 @@ def _links(sources: Mapping[str, pl.DataFrame], mapping: pl.DataFrame, entity: s
             sha256=nothing,
         )
         for field in marked
-        if field in source.columns
+        if field in there
     ]
-    return pl.concat([none, *parts])
+    return pl.concat([_files(tables.SOURCE_FILES.empty()), *parts])
 
 
 def _reason() -> pl.Expr:

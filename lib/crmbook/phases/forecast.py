@@ -13,6 +13,7 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases import strategies
 from crmbook.phases.edition import MODULES
+from crmbook.phases.narrow import Frame
 from crmbook.phases.strategies import A_CALL, FEW, LINKS, THEN_LINKS, Way
 
 GUARDS: Final = "guards"
@@ -29,7 +30,7 @@ _UNTOUCHED: Final = (
 
 
 def forecast(
-    planned: pl.DataFrame | pl.LazyFrame,
+    planned: Frame,
     limits_by_plan: Mapping[str, int],
     *,
     chosen: Mapping[str, Way],
@@ -56,9 +57,7 @@ def forecast(
     return tables.conform(made.select(list(tables.FORECAST.columns)), tables.FORECAST)
 
 
-def calls(
-    planned: pl.DataFrame | pl.LazyFrame, chosen: Mapping[str, Way], existing: pl.DataFrame
-) -> dict[str, int]:
+def calls(planned: Frame, chosen: Mapping[str, Way], existing: pl.DataFrame) -> dict[str, int]:
     """Calls by entity of the plan."""
     marked = planned.lazy().select("seq", "entity", "action", is_linked=_is_linked()).collect()
     learning, found = _LEARNING, {}

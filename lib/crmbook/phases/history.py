@@ -24,6 +24,7 @@ from crmbook.phases import (
     parents,
 )
 from crmbook.phases.carriers import MARKS
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.shape import merged
 
 NOTES: Final = "notes"
@@ -65,7 +66,7 @@ class Records:
     surviving contacts (source ids) who have no place in a list.
     """
 
-    sources: Mapping[str, pl.DataFrame]
+    sources: Mapping[str, Frame]
     fates: parents.Fates
     rejects: pl.DataFrame
     changes: pl.DataFrame
@@ -102,7 +103,9 @@ def carry(source: Source, plans: Plans, records: Records) -> History:
     talks = conversations.talks(source.conversations, source.messages, plans.owners, fates)
     whole = overflow.overflow(records.sources, records.rejects, records.loss, fates)
     noted = notetext.pack(pl.concat([made.blocks, told.blocks, talks.blocks, whole.blocks]).lazy())
-    members = listing.members(records.sources["contact"], source.segment_members)
+    members = listing.members(
+        only(records.sources["contact"], "source_id", "list_ids"), source.segment_members
+    )
     kept, of_members = listing.kept(
         members, plans.list_plan, listing.listable(fates["contact"], records.unlisted)
     )

@@ -13,12 +13,13 @@ from typing import Final
 import polars as pl
 
 from crmbook import tables
-from crmbook.phases import json_text, load_history, payloads, resolving
+from crmbook.phases import json_text, load_history, narrow, payloads, resolving
 from crmbook.phases.digests import sha256_of_csv
 from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_company
 from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
-from crmbook.phases.operations import NOTHING, PRIMARY, changes, in_parts, named, numbered, primaries
+from crmbook.phases.narrow import Frame
+from crmbook.phases.operations import NOTHING, PRIMARY, changes, named, primaries
 from crmbook.phases.resolving import Owners
 
 _SIGNED: Final = ("op_id", "seq", "entity", "action", "source_id", "target_id", "payload_sha256")
@@ -40,37 +41,6 @@ _PEOPLE: Final = {
 _DEAL_COLUMNS: Final = ("name", "amount", "expected_close", "tags")
 
 
-def plan(
-    *,
-    sales_accounts: pl.DataFrame,
-    contacts: pl.DataFrame,
-    deals: pl.DataFrame,
-    stages: pl.DataFrame,
-    owners: pl.DataFrame,
-    target_fields: pl.DataFrame,
-    target_owners: pl.DataFrame,
-    target_stages: pl.DataFrame,
-    target_statuses: pl.DataFrame,
-    target_currencies: pl.DataFrame,
-    existing: pl.DataFrame,
-    capabilities: pl.DataFrame,
-    admin_email: str,
-    history: History = NO_HISTORY,
-    target_activity_types: pl.DataFrame | None = None,
-    edition: Edition = SUITE,
-) -> pl.DataFrame:
-    """The writes, in order: PLAN; see `parts`."""
-    return numbered(
-        parts(
-            sales_accounts=sales_accounts, contacts=contacts, deals=deals, stages=stages, owners=owners,
-            target_fields=target_fields, target_owners=target_owners, target_stages=target_stages,
-            target_statuses=target_statuses, target_currencies=target_currencies, existing=existing,
-            capabilities=capabilities, admin_email=admin_email, history=lambda: history,
-            target_activity_types=target_activity_types, edition=edition,
-        )
-    )  # fmt: skip
-
-
 def parts(
     *,
     sales_accounts: pl.DataFrame,
@@ -86,7 +56,7 @@ def parts(
     existing: pl.DataFrame,
     capabilities: pl.DataFrame,
     admin_email: str,
-    history: Callable[[], History],
+    history: Callable[[], History] = lambda: NO_HISTORY,
     target_activity_types: pl.DataFrame | None = None,
     edition: Edition = SUITE,
 ) -> Iterator[pl.DataFrame]:
@@ -141,7 +111,7 @@ def parts(
 
 
 def coverage(
-    planned: pl.DataFrame | pl.LazyFrame,
+    planned: Frame,
     *,
     sales_accounts: pl.DataFrame,
     contacts: pl.DataFrame,
@@ -172,7 +142,7 @@ def coverage(
     return tables.conform(pl.DataFrame(rows, schema=tables.COVERAGE.columns), tables.COVERAGE)
 
 
-def plan_hash(planned: pl.DataFrame | pl.LazyFrame) -> str:
+def plan_hash(planned: Frame) -> str:
     """What a person approves: it changes with any write, its order, its content or the record it goes to."""
     signed = planned.lazy().select(*_SIGNED, pl.col("after").list.join("|"))
     if not signed.select((pl.col("seq").diff() > 0).all()).collect().item():
@@ -206,7 +176,7 @@ def headline(planned: pl.DataFrame) -> str:
 def _accounts(
     frame: pl.DataFrame, shape: payloads.Shape, owners: Owners, found: Mapping[str, int]
 ) -> Iterator[pl.DataFrame]:
-    for rows in in_parts(frame.sort("source_id")):
+    for rows in narrow.parts(frame.sort("source_id")):
         yield primaries("company", rows, found, shape.texts(rows, owner_id=owners.json()))
 
 
@@ -232,7 +202,7 @@ def _contacts(
     linked = json_text.list_of(pl.col("account_ids").list.eval(each)).str.replace(
         '"is_primary":false', '"is_primary":true', literal=True
     )
-    for rows in in_parts(frame.sort("source_id")):
+    for rows in narrow.parts(frame.sort("source_id")):
         made = shape.texts(rows, owner_id=owners.json(), sales_accounts=linked, **ids)
         yield primaries("contact", rows, found, made, named("company", pl.col("account_ids")))
 
@@ -242,7 +212,7 @@ def _leads(
 ) -> Iterator[pl.DataFrame]:
     """A lead is not linked to its account: it names it, and a conversion finds the account by that name."""
     company = json_text.object_of({"name": json_text.of(pl.col("company_name"), pl.String())})
-    for rows in in_parts(frame.sort("source_id")):
+    for rows in narrow.parts(frame.sort("source_id")):
         yield primaries(LEAD, rows, found, shape.texts(rows, owner_id=owners.json(), company=company))
 
 
@@ -253,7 +223,7 @@ def _deals(
     contacts = pl.col("contact_ids").list.eval(_reference("contact", pl.element()))
     one = pl.when(account.is_null()).then(NOTHING).otherwise(pl.concat_list(account))
     needs = pl.concat_list(named("contact", pl.col("contact_ids")), named("company", one))
-    for rows in in_parts(frame.sort("source_id")):
+    for rows in narrow.parts(frame.sort("source_id")):
         made = shape.texts(
             rows,
             owner_id=owners.json(),

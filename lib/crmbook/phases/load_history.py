@@ -12,10 +12,11 @@ from typing import Any, Final
 import polars as pl
 
 from crmbook.errors import UpstreamError
-from crmbook.phases import history_existing, json_text, payloads
+from crmbook.phases import history_existing, json_text, narrow, payloads
 from crmbook.phases.edition import LEAD
 from crmbook.phases.history_tables import MODULES, History
-from crmbook.phases.operations import Op, few, in_parts, op, primaries, primary
+from crmbook.phases.narrow import Frame
+from crmbook.phases.operations import Op, few, op, primaries, primary
 from crmbook.phases.payloads import reference
 from crmbook.phases.resolving import Owners
 
@@ -36,7 +37,9 @@ def parts(
     existing: pl.DataFrame,
 ) -> Iterator[pl.DataFrame]:
     """
-    The writes of *history*, checked at once and each made when it is asked for: lists with their members, tasks, appointments, sales activities, notes, files, links.
+    The writes of *history*: lists with their members, tasks, appointments, sales activities, notes, files, links.
+
+    It is checked at once, and a part is made when it is asked for.
 
     *loaded* are the records by entity they may hang on, *types* the target's activity types, *existing* what
     it held before with the `original_id` that `history_existing.recognized` gave it.
@@ -65,7 +68,7 @@ def _made(
     yield few(_list_ops(history, found["list"]))
     for entity, frame in history.records().items():
         if entity in bodies:
-            for rows in in_parts(in_order(frame)):
+            for rows in narrow.parts(in_order(frame)):
                 yield _hung(entity, rows, bodies[entity], found[entity])
 
 
@@ -108,7 +111,7 @@ def natural(source_id: str) -> list[tuple[int, str]]:
 
 
 def membership_coverage(
-    planned: pl.DataFrame | pl.LazyFrame, list_members: pl.DataFrame, untouched: pl.DataFrame
+    planned: Frame, list_members: pl.DataFrame, untouched: pl.DataFrame
 ) -> dict[str, Any]:
     """The row `membership` of COVERAGE: the members there should be beside those in the plan's calls and the untouched."""
     is_add = (pl.col("entity") == "list") & (pl.col("action") == "add")

@@ -15,6 +15,7 @@ import polars as pl
 from crmbook import tables
 from crmbook.phases import links as linking
 from crmbook.phases import opportunities, organizations, people
+from crmbook.phases.narrow import Frame, only
 from crmbook.phases.opportunities import deals
 from crmbook.phases.organizations import accounts
 from crmbook.phases.people import contacts
@@ -101,7 +102,7 @@ def balance(rows_in: Mapping[str, int], shaped: Mapping[str, Shaped]) -> pl.Data
 
 
 def normalize(
-    sources: Mapping[str, pl.DataFrame],
+    sources: Mapping[str, Frame],
     decided: Decisions,
     *,
     engagement: pl.DataFrame | None = None,
@@ -110,19 +111,21 @@ def normalize(
     """
     Contacts, companies and deals at once under the decisions of 02.
 
-    *sources* are the source tables by entity (contact, company, deal); each is asked for when its turn comes and let go
+    *sources* are the source tables by entity (contact, company, deal); each is read when its turn comes and let go
     after it. *engagement* is what the history says of contacts (`contact_id`, `is_engaged`), *standing* the contacts and
     companies an earlier run wrote to the target: they survive a merge.
     """
     there = standing or {}
-    ends = {entity: sources[entity].select(columns) for entity, columns in ENDS.items()}
-    parts = {"company": organizations.accounts(sources["company"], decided, there.get("company"))}
+    ends = {entity: only(sources[entity], *columns) for entity, columns in ENDS.items()}
+    parts = {
+        "company": organizations.accounts(sources["company"].lazy().collect(), decided, there.get("company"))
+    }
     parts["contact"] = people.contacts(
-        sources["contact"], decided, source_deals=ends["deal"], accounts=parts["company"], engagement=engagement,
+        sources["contact"].lazy().collect(), decided, source_deals=ends["deal"], accounts=parts["company"], engagement=engagement,
         standing=there.get("contact"),
     )  # fmt: skip
     parts["deal"] = opportunities.deals(
-        sources["deal"], decided, accounts=parts["company"], contacts=parts["contact"]
+        sources["deal"].lazy().collect(), decided, accounts=parts["company"], contacts=parts["contact"]
     )
     accounts, contacts, deals = parts.values()
     return Normalized(

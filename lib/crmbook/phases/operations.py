@@ -6,7 +6,7 @@ stands before it in the plan.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import polars as pl
@@ -21,8 +21,6 @@ PART: Final = {name: dtype for name, dtype in tables.PLAN.columns.items() if nam
 }
 _REF: Final = pl.concat_str("entity", pl.lit(":"), "source_id")
 NOTHING: Final = pl.lit([], dtype=tables.TEXTS)
-
-_AT_ONCE: Final = 100_000
 
 Op = dict[str, Any]
 
@@ -68,11 +66,6 @@ def primary(
     target_id = found.get(source_id)
     action = "create" if target_id is None else "update"
     return op(entity, action, source_id, body, target_id=target_id, needs=needs)
-
-
-def in_parts(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """*rows* by the many, at least once: their payloads take several times their room."""
-    yield from rows.iter_slices(_AT_ONCE) if rows.height > _AT_ONCE else [rows]
 
 
 def few(ops: Iterable[Op]) -> pl.DataFrame:

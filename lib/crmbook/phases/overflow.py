@@ -11,6 +11,7 @@ import polars as pl
 
 from crmbook import clean, tables
 from crmbook.phases import notetext, parents
+from crmbook.phases.narrow import Frame
 from crmbook.phases.shape import merged, tally
 
 RULE: Final = "too_long"
@@ -25,7 +26,7 @@ class Overflow(NamedTuple):
 
 
 def overflow(
-    sources: Mapping[str, pl.DataFrame], rejects: pl.DataFrame, loss: pl.DataFrame, fates: parents.Fates
+    sources: Mapping[str, Frame], rejects: pl.DataFrame, loss: pl.DataFrame, fates: parents.Fates
 ) -> Overflow:
     """The values of *rejects* that are too long, as notes on the surviving records."""
     long = rejects.filter(pl.col("rule") == RULE, pl.col("entity").is_in(list(sources)))
@@ -42,10 +43,9 @@ def overflow(
     return Overflow(pl.concat(parts), merged(tables.CHANGES, *changes), _less(loss, counts))
 
 
-def _blocks(
-    source: pl.DataFrame, ids: pl.DataFrame, fate: pl.DataFrame, entity: str, field: str
-) -> pl.DataFrame:
-    texts = source.lazy().select("source_id", text=clean.as_text(pl.col(field), source.schema[field]))
+def _blocks(source: Frame, ids: pl.DataFrame, fate: pl.DataFrame, entity: str, field: str) -> pl.DataFrame:
+    dtype = source.lazy().collect_schema()[field]
+    texts = source.lazy().select("source_id", text=clean.as_text(pl.col(field), dtype))
     kept = fate.lazy().select("source_id", "kept_id")
     rows = (
         ids.lazy()
