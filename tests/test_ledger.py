@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 
+from crmbook import ledger_frames
 from crmbook.errors import DataError, UsageError
 from crmbook.ledger import Intent, Ledger, Outcome
 
@@ -35,9 +36,20 @@ def test_an_intent_is_pending_until_its_outcome(path):
         ledger.intend([intent("1"), intent("2", seq=2)])
         ledger.done([outcome("1")])
         assert [w.op_id for w in ledger.pending()] == ["contact:create:2"]
-        assert {"contact:create:1"} == ledger.finished()
+        assert ledger.finished().to_list() == ["contact:create:1"]
         assert ledger.target_ids() == {"contact:1": 70_001}
         assert ledger.crosswalk().rows() == [("contact", "1", 70_001, "created")]
+
+
+def test_what_is_read_some_at_a_time_is_whole(path, monkeypatch):
+    """Every finished write and every record of the crosswalk once, wherever a batch of rows ends."""
+    monkeypatch.setattr(ledger_frames, "_AT_ONCE", 2)
+    ids = [str(number) for number in range(1, 6)]
+    with Ledger(path) as ledger:
+        ledger.intend([intent(source_id, seq=int(source_id)) for source_id in ids])
+        ledger.done([outcome(source_id, 70_000 + int(source_id)) for source_id in ids])
+        assert sorted(ledger.finished()) == [f"contact:create:{source_id}" for source_id in ids]
+        assert ledger.crosswalk().rows() == [("contact", n, 70_000 + int(n), "created") for n in ids]
 
 
 def test_it_survives_closing(path):
@@ -172,7 +184,7 @@ def test_a_full_disk_loses_nothing(path):
         ledger._db.execute("PRAGMA max_page_count = 1000000")
         assert [w.op_id for w in ledger.pending()] == ["contact:create:1"]
         ledger.done([outcome("1")])
-        assert {"contact:create:1"} == ledger.finished()
+        assert ledger.finished().to_list() == ["contact:create:1"]
 
 
 def test_a_locked_ledger_names_the_reason(path, monkeypatch):

@@ -1,5 +1,7 @@
 """The plan part by part: the same table as from all parts at once, and nothing left beside it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from crmbook import config, plan_spool, runner, runs, tables
-from crmbook.errors import SchemaError, UpstreamError
+from crmbook.errors import SchemaError, UpstreamError, UsageError
 from crmbook.phases import load, operations
 from crmbook.runs import Run
 from load_case import ADMIN, TOML
@@ -79,3 +81,21 @@ def test_parts_of_a_killed_start_are_gone_when_the_phase_begins_again(run: Run) 
     with pytest.raises(UpstreamError, match="05_load needs 04_normalization"):
         runner.run_phase(run.record, "05_load", {"customer": "case", "run_id": run.run_id})
     assert [path.name for path in (run.folder / "05_load~1" / "data").iterdir()] == ["plan.parquet"]
+
+
+def test_a_second_process_does_not_begin_a_phase_of_the_run(run: Run) -> None:
+    """It would move the first one's tables aside while they are read and written."""
+    kept = run.data_folder / "plan.parquet"
+    kept.write_bytes(b"at work")
+    holding = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(1, flush=True); input()"
+    command = [sys.executable, "-c", holding, str(run.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdin
+        assert other.stdout.readline() == "1\n"
+        with pytest.raises(
+            UsageError, match="another process carries out a phase of this run; wait until it ends"
+        ):
+            runner.run_phase(run.record, "05_load", {"customer": "case", "run_id": run.run_id})
+        other.stdin.write("\n")
+    assert kept.read_bytes() == b"at work"

@@ -6,6 +6,7 @@ only the plan whose hash was approved is ever applied, and a run's ledger belong
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +19,15 @@ from crmbook.apply_bulk import Bulk
 from crmbook.apply_bulk_jobs import Jobs
 from crmbook.apply_existing import Wholes, before_images, existing
 from crmbook.apply_places import places
-from crmbook.apply_writes import Op, Single, Strategy
+from crmbook.apply_work import Work
+from crmbook.apply_writes import Single, Strategy
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Ledger
 from crmbook.phases import bulk_values, load, operations, refusals, strategies
 from crmbook.phases import edition as editions
 from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, History
+from crmbook.phases.narrow import Frame, only
 from crmbook.runs import Run
 from crmbook.settle import Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
@@ -75,9 +78,10 @@ def plan_of(run: Run, client: Freshsales) -> pl.LazyFrame:
     begun = _begun(run)
     folder = _folder_with(run, begun)
     if folder:
-        for name in ("existing", "before_images", "plan", *delta_load.TABLES):
+        for name in ("existing", "before_images", *delta_load.TABLES):
             path = folder / f"{name}.parquet"
             run.save(name, pl.read_parquet(path) if path.exists() else tables.of(name).empty())
+        plan_spool.take_over(run, folder / "plan.parquet")
     else:
         wholes: Wholes = {}
         seen = delta_load.Seen(run)
@@ -107,7 +111,7 @@ def _parts(run: Run, found: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def apply(
     run: Run,
     client: Freshsales,
-    plan: pl.DataFrame,
+    plan: Frame,
     *,
     confirm: str,
     patience: float | None = None,
@@ -116,7 +120,7 @@ def apply(
     between: Callable[[], None] = lambda: None,
 ) -> None:
     """
-    Every write of *plan* that is not done yet, in order; nothing when all are.
+    Every write of *plan* (`tables.PLAN` by `seq`) that is not done yet, in order; nothing when all are.
 
     *patience* (seconds) is how long a record of unknown fate is looked for, by default as the tenant's index
     delay was measured; *sleep* waits for bulk jobs. *retry_rejected* sends once more what was refused.
@@ -129,18 +133,17 @@ def apply(
     digest = load.plan_hash(plan)
     if digest != confirm:
         raise UsageError(f"plan {digest[:12]} is not the approved plan {confirm[:12]}; approve it first")
-    ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.sort("seq").iter_rows(named=True)]
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
         run.record.change_phase(run.phase, begun=digest)
         waits_s = patience_s(capabilities(run)) if patience is None else patience
-        again = ledger.reopen(op.op_id for op in ops) if retry_rejected else set()
+        again = ledger.reopen(only(plan, "op_id")["op_id"]) if retry_rejected else set()
         late_s = WORKED_ON_S if patience is None else patience
         strategy = _strategy(
             run, client, ledger, (waits_s, ledger.under_way_until(late_s)), sleep, frozenset(again)
         )
-        _carry_out(run, client, ops, strategy, ledger, between)
-        run.log("load finished", writes=len(ops), rejected=ledger.rejected().height)
+        writes = _carry_out(run, client, Work(plan, ledger.finished()), strategy, ledger, between)
+        run.log("load finished", writes=writes, rejected=ledger.rejected().height)
 
 
 def capabilities(run: Run) -> dict[str, str]:
@@ -159,7 +162,7 @@ def outcomes(run: Run, plan: pl.DataFrame) -> pl.DataFrame:
     with Ledger(run.ledger_path) as ledger:
         told, known = ledger.outcomes(), ledger.finished()
     rest = (
-        plan.filter(~pl.col("op_id").is_in(list(known)))
+        plan.join(known.to_frame(), on="op_id", how="anti")
         .group_by("entity", "action")
         .agg(writes=pl.len().cast(pl.Int64))
         .select("entity", "action", outcome=pl.lit("pending"), writes="writes")
@@ -201,21 +204,20 @@ def spend(run: Run, entity: str, calls: int) -> None:
 def _carry_out(
     run: Run,
     client: Freshsales,
-    ops: list[Op],
+    work: Work,
     strategy: Strategy,
     ledger: Ledger,
     between: Callable[[], None],
-) -> None:
+) -> int:
+    """How many writes the plan has, once all are done or refused."""
     pending = {write.op_id: write for write in ledger.pending()}
-    finished = ledger.finished()
-    totals: dict[str, int] = {}
-    done: dict[str, int] = {}
-    for op in ops:
-        part = _PARTS[op.entity, op.action]
-        totals[part] = totals.get(part, 0) + 1
-        done[part] = done.get(part, 0) + (op.op_id in finished)
-    run.log("load started", writes=len(ops), finished=len(finished), pending=len(pending))
-    for batch in strategy.batches([op for op in ops if op.op_id not in finished]):
+    totals: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+    for entity, action, writes, left in work.counts.iter_rows():
+        totals[_PARTS[entity, action]] += writes
+        done[_PARTS[entity, action]] += writes - left
+    run.log("load started", writes=totals.total(), finished=done.total(), pending=len(pending))
+    for batch in strategy.batches(work):
         with _counted(client, ledger, batch[0].entity):
             strategy.write(batch, pending)
         for op in batch:
@@ -223,6 +225,7 @@ def _carry_out(
             done[part] += 1
             run.progress(part, done[part], totals[part])
         between()
+    return totals.total()
 
 
 @contextmanager

@@ -8,13 +8,13 @@ Invariant: a row is done only when its record was seen to hold what was sent.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import islice
 from typing import Any, Final
 
 from crmbook.apply_bulk_jobs import Jobs, Sent
 from crmbook.apply_bulk_look import Looking, Record, Row
 from crmbook.apply_places import Place, widened
-from crmbook.apply_writes import ATTEMPTS, Op, Single, intent_of, joined, resolved
+from crmbook.apply_writes import ATTEMPTS, Op, Planned, Single, intent_of, joined, resolved
 from crmbook.errors import DataError, NotFound, Rejected
 from crmbook.ledger import Ledger, Outcome, Write
 from crmbook.phases import agreement, images, strategies
@@ -57,18 +57,16 @@ class Bulk:
         self._to_change: dict[str, set[int]] = {}
         self._odd: set[tuple[str, str]] = set()
 
-    def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
-        for kind, group in groupby(ops, key=lambda op: strategies.stage(op.entity, op.action)):
-            stage, entity = list(group), kind[0]
-            way = self._ways.get(entity)
+    def batches(self, ops: Planned) -> Iterator[Sequence[Op]]:
+        following = iter(ops)
+        for kind, stage in ops.stages():
+            way = self._ways.get(kind[0])
             if way is None or not way.is_bulk:
-                yield from ([op] for op in stage)
+                yield from ([op] for op in islice(following, stage.height))
                 continue
-            self._to_change[entity] = {op.target_id for op in stage if op.target_id is not None}
-            start = 0
-            for size in strategies.waves(len(stage), way, kind):
-                yield stage[start : start + size]
-                start += size
+            self._to_change[kind[0]] = set(stage["target_id"].drop_nulls())
+            for size in strategies.waves(stage.height, way, kind):
+                yield list(islice(following, size))
 
     def write(self, batch: Sequence[Op], pending: Mapping[str, Write]) -> None:
         way = self._ways.get(batch[0].entity)

@@ -64,7 +64,7 @@ def assign(
     """
     states: dict[tuple[str, str], str] = {}
     rejected = dict(ledger.rejected().select("op_id", pl.col("messages").list.first()).iter_rows())
-    finished, pending = ledger.finished(), {write.op_id for write in ledger.pending()}
+    finished, pending = set(ledger.finished()), {write.op_id for write in ledger.pending()}
     for entity, moves in _by_entity(queue):
         due = [move for move in moves if move.op_id not in finished]
         for move in moves:

@@ -9,23 +9,26 @@ without it and says so. Invariant: every operation ends as done or rejected, or 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol
+
+import polars as pl
 
 from crmbook.apply_places import Place, Record
 from crmbook.errors import DataError, NotFound, Rejected, Unavailable
 from crmbook.ledger import Intent, Ledger, Origin, Outcome, Write
 from crmbook.phases import images
 from crmbook.phases.payloads import canonical
+from crmbook.phases.strategies import Stage
 from crmbook.vendors.freshsales import Freshsales
 
 ATTEMPTS: Final = 5
 _PAUSE_S: Final = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Op:
-    """One row of the plan."""
+    """One row of the plan, without what it waits for: that stands before it."""
 
     op_id: str
     seq: int
@@ -35,17 +38,31 @@ class Op:
     target_id: int | None
     payload: str
     payload_sha256: str
-    after: tuple[str, ...]
 
     @property
     def record(self) -> str:
         return f"{self.entity}:{self.source_id}"
 
 
+OP: Final = tuple(field.name for field in fields(Op))
+
+
+def ops_of(plan: pl.DataFrame) -> Iterator[Op]:
+    """The rows of *plan* (`tables.PLAN`), one by one."""
+    return (Op(*row) for row in plan.select(OP).iter_rows())
+
+
+class Planned(Protocol):
+    """Planned operations in their order, each read when its turn comes; `stages` tells what comes (`apply_work.Work`)."""
+
+    def __iter__(self) -> Iterator[Op]: ...
+    def stages(self) -> Iterator[tuple[Stage, pl.DataFrame]]: ...
+
+
 class Strategy(Protocol):
     """A way to carry out planned operations, one or many in a call."""
 
-    def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]: ...
+    def batches(self, ops: Planned) -> Iterator[Sequence[Op]]: ...
 
     def write(self, batch: Sequence[Op], pending: Mapping[str, Write]) -> None:
         """Each operation of *batch* becomes done or rejected; *pending* names those an earlier start left open."""
@@ -71,7 +88,7 @@ class Single:
         """`<entity>:<source_id>` to target id, of everything written so far."""
         return self._target_ids
 
-    def batches(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
+    def batches(self, ops: Planned) -> Iterator[Sequence[Op]]:
         return ([op] for op in ops)
 
     def write(self, batch: Sequence[Op], pending: Mapping[str, Write]) -> None:

@@ -87,7 +87,7 @@ def _waiting(run: Run) -> pl.DataFrame:
     if not run.ledger_path.exists():
         return planned
     with Ledger(run.ledger_path) as ledger:
-        return planned.filter(~pl.col("op_id").is_in(list(ledger.finished())))
+        return planned.join(ledger.finished().to_frame(), on="op_id", how="anti", maintain_order="left")
 
 
 def _require_young(run: Run, known: pl.DataFrame) -> None:

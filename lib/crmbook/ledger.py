@@ -19,14 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-import polars as pl
-
-from crmbook import ledger_check, tables
+from crmbook import ledger_check
 from crmbook.errors import DataError, UsageError, masked
+from crmbook.ledger_frames import ANEW, Framing
 from crmbook.ledger_inherited import INHERITED, Inheriting
 
 Origin = Literal["created", "matched"]
-_ANEW: Final = "restore a backup, or make it anew with --rebuild-ledger"
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS writes(
@@ -87,7 +85,7 @@ class Write:
     error: str | None
 
 
-class Ledger(Inheriting):
+class Ledger(Inheriting, Framing):
     """
     The ledger of one run, opened for as long as the `with` lasts.
 
@@ -109,7 +107,7 @@ class Ledger(Inheriting):
             self._db.executescript(f"BEGIN; {_SCHEMA} {INHERITED} COMMIT")
             if fault := fault or ledger_check.fault(self._db, f"{_SCHEMA} {INHERITED}"):
                 self._db.close()
-                raise DataError(f"{self.path.name}: {fault}; {_ANEW}")
+                raise DataError(f"{self.path.name}: {fault}; {ANEW}")
         return self
 
     def __exit__(
@@ -245,58 +243,14 @@ class Ledger(Inheriting):
             # An intent from the future of a clock that was put back was sent by now.
             sent = min(datetime.fromisoformat(last), datetime.now(UTC)).timestamp() if last else -late_s
         except (TypeError, ValueError, OverflowError):
-            raise DataError(f"{self.path.name}: changed by hand: an intent has no time; {_ANEW}") from None
+            raise DataError(f"{self.path.name}: changed by hand: an intent has no time; {ANEW}") from None
         return sent + late_s
-
-    def finished(self) -> set[str]:
-        """The op ids that are done or rejected."""
-        with self._told():
-            rows = self._db.execute("SELECT op_id FROM writes WHERE state IN ('done', 'rejected')")
-            return {op_id for (op_id,) in rows}
 
     def target_ids(self) -> dict[str, int]:
         """`<entity>:<source_id>` to target id; in a delta run also of what earlier runs wrote."""
         with self._told():
             rows = self._db.execute("SELECT entity, source_id, target_id FROM places")
             return {f"{entity}:{source_id}": target_id for entity, source_id, target_id in rows}
-
-    def crosswalk(self) -> pl.DataFrame:
-        """CROSSWALK; in a delta run united with that of the runs before."""
-        return tables.conform(self._frame("SELECT * FROM places", tables.CROSSWALK), tables.CROSSWALK)
-
-    def outcomes(self) -> pl.DataFrame:
-        """OUTCOMES of the load's writes that left; those still planned are the plan's, reassignments are nobody's plan."""
-        counts = (
-            "SELECT entity, action, CASE WHEN state IN ('intent', 'unclear') THEN 'pending' ELSE state END,"
-            " count(*) FROM writes WHERE action <> 'owner' GROUP BY 1, 2, 3"
-        )
-        return tables.conform(self._frame(counts, tables.OUTCOMES), tables.OUTCOMES)
-
-    def owners_given(self) -> pl.DataFrame:
-        """entity, source_id, owner_id of the records that a reassignment gave to a user."""
-        query = "SELECT entity, source_id, op_id FROM writes WHERE action = 'owner' AND state = 'done' ORDER BY seq"
-        with self._told():
-            rows = self._db.execute(query).fetchall()
-        frame = pl.DataFrame(
-            rows, schema=dict.fromkeys(("entity", "source_id", "op_id"), pl.String), orient="row"
-        )
-        return frame.select(
-            "entity", "source_id", owner_id=pl.col("op_id").str.split(":").list.last().cast(pl.Int64)
-        )
-
-    def rejected(self) -> pl.DataFrame:
-        """op_id, entity, action, source_id and the vendor's sentences (`messages`, which may quote values)."""
-        columns = ("op_id", "entity", "action", "source_id", "error")
-        query = f"SELECT {', '.join(columns)} FROM writes WHERE state = 'rejected' ORDER BY seq"  # noqa: S608  constant
-        with self._told():
-            rows = self._db.execute(query).fetchall()
-        frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
-        try:
-            return frame.with_columns(messages=pl.col("error").str.json_decode(tables.TEXTS)).drop("error")
-        except pl.exceptions.ComputeError:
-            raise DataError(
-                f"{self.path.name}: changed by hand: a refusal is no list of sentences; {_ANEW}"
-            ) from None
 
     def checkpoint(self) -> None:
         """Everything said stands in the one file, for whoever hashes or copies it."""
@@ -330,11 +284,6 @@ class Ledger(Inheriting):
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else None
 
-    def _frame(self, query: str, table: tables.Table) -> pl.DataFrame:
-        with self._told():
-            rows = self._db.execute(query).fetchall()
-        return pl.DataFrame(rows, schema=table.columns, orient="row")
-
     @contextmanager
     def _change(self, sync: str = "NORMAL") -> Iterator[sqlite3.Connection]:
         # An intent lost with the machine's power would be a duplicate after it; a lost outcome is looked up.
@@ -361,7 +310,7 @@ class Ledger(Inheriting):
             # Where a text can't be read the message quotes it.
             text = masked(str(problem))
             if text.startswith(("no such", "Could not decode")):
-                raise DataError(f"{self.path.name}: changed by hand: {text}; {_ANEW}") from None
+                raise DataError(f"{self.path.name}: changed by hand: {text}; {ANEW}") from None
             if "locked" in text:
                 raise UsageError(
                     f"{self.path.name}: another process is writing it; wait until it ends"
@@ -369,7 +318,7 @@ class Ledger(Inheriting):
             what = "free some space" if "full" in text or "I/O" in text else "make it writable"
             raise DataError(f"{self.path.name}: {text}; {what} and run again, it resumes") from None
         except sqlite3.DatabaseError as problem:
-            raise DataError(f"{self.path.name}: {problem}; {_ANEW}") from None
+            raise DataError(f"{self.path.name}: {problem}; {ANEW}") from None
         except OSError as problem:
             raise DataError(f"{self.path.name}: {problem.strerror}; make it writable and run again") from None
 

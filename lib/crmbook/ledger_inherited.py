@@ -62,20 +62,3 @@ class Inheriting:
         query = "SELECT op_id, entity, target_id, state, after FROM writes WHERE state IN ('done', 'rejected') ORDER BY seq"
         with self._told():
             return {op_id: Result(*rest) for op_id, *rest in self._db.execute(query)}
-
-    def own(self) -> pl.DataFrame:
-        """CROSSWALK of the records this run itself wrote, with the origin it found: what was there counts as matched."""
-        with self._told():
-            rows = self._db.execute("SELECT * FROM crosswalk").fetchall()
-        frame = pl.DataFrame(rows, schema=tables.CROSSWALK.columns, orient="row")
-        return tables.conform(frame, tables.CROSSWALK)
-
-    def created(self) -> pl.DataFrame:
-        """CROSSWALK of what this run itself made."""
-        query = (
-            "SELECT c.* FROM crosswalk c LEFT JOIN inherited i ON i.entity = c.entity AND i.target_id = c.target_id"
-            " WHERE c.origin = 'created' AND i.target_id IS NULL"
-        )
-        with self._told():
-            rows = self._db.execute(query).fetchall()
-        return pl.DataFrame(rows, schema=tables.CROSSWALK.columns, orient="row")

@@ -65,7 +65,7 @@ def carry_out(run: Run, planned: pl.DataFrame, *, retry_rejected: bool = False) 
     delta_load.inherit(run)
     with _guarded(run) as door:
         apply.apply(
-            run, door.client, run.read("plan"), confirm=digest, retry_rejected=retry_rejected,
+            run, door.client, run.scan("plan"), confirm=digest, retry_rejected=retry_rejected,
             between=door.between,
         )  # fmt: skip
     if is_delta:

@@ -58,3 +58,12 @@ class Spool:
             path.touch(mode=0o600)
             part.select("payload").write_parquet(path, compression="lz4", statistics=False)
         return part.drop("payload")
+
+
+def take_over(run: Run, path: Path) -> None:
+    """The plan at *path*, as it is, as the table `plan`; one by its op ids, as plans were once written, in the order of its writes."""
+    there = pl.scan_parquet(path)
+    if operations.is_in_order(there):
+        run.sink("plan", there.select(list(tables.PLAN.columns)))
+    else:
+        run.save("plan", there.collect())

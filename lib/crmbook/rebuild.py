@@ -27,7 +27,7 @@ from crmbook import (
     target,
     target_lock,
 )
-from crmbook.apply_writes import Op, resolved
+from crmbook.apply_writes import Op, ops_of, resolved
 from crmbook.errors import UpstreamError, UsageError
 from crmbook.ledger import Intent, Ledger, Outcome
 from crmbook.phases import load
@@ -75,7 +75,7 @@ def rebuild(run: Run, client: Freshsales, *, patience: float | None = None) -> C
     """
     folder = _folder(run)
     plan = pl.read_parquet(folder / "plan.parquet").sort("seq")
-    ops = [Op(**row | {"after": tuple(row["after"])}) for row in plan.iter_rows(named=True)]
+    ops = list(ops_of(plan))
     matcher = _matcher(run, client, folder)
     if base := lineage.base_of(run):
         known = base.standing().filter("is_there").select("entity", "source_id", "target_id").iter_rows()

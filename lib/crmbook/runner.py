@@ -5,6 +5,7 @@ notebook is kept and named. Errors of the library keep their exit code on the wa
 """
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 from crmbook import config, errors, progress, report, runs, secrecy
-from crmbook.errors import CrmbookError, ParameterError, Waiting
+from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
 _CARRIED: Final = ("decisions.csv", "mapping.xlsx", ".written.json", "automations.csv")
@@ -108,7 +109,13 @@ def run_phase(
 
     Raises:
         CrmbookError: whatever stopped the notebook, with its exit code; the failed notebook is named.
+        UsageError: another process carries out a phase of this run.
     """
+    with _alone(record):
+        _run_alone(record, phase, parameters, watch)
+
+
+def _run_alone(record: runs.Record, phase: str, parameters: Mapping[str, Any], watch: Watch | None) -> None:
     folder = record.folder / phase
     _set_aside(folder)
     notebook = folder / "notebook.ipynb"
@@ -127,6 +134,22 @@ def run_phase(
     record.change_phase(
         phase, error="", notebook=runs.sha256(notebook), template=runs.sha256(template(phase))
     )
+
+
+@contextlib.contextmanager
+def _alone(record: runs.Record) -> Iterator[None]:
+    """The run's folder is this process's as long as the block lasts; it ends with the process, however that dies."""
+    descriptor = os.open(record.folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{record.folder.name}: another process carries out a phase of this run; wait until it ends"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _set_aside(folder: Path) -> None:

@@ -19,7 +19,7 @@ from crmbook.phases.edition import LEAD, SUITE, Edition, source_entity, with_com
 from crmbook.phases.history_tables import NO_HISTORY, History
 from crmbook.phases.matching_existing import match
 from crmbook.phases.narrow import Frame
-from crmbook.phases.operations import NOTHING, PRIMARY, changes, named, primaries
+from crmbook.phases.operations import NOTHING, PRIMARY, changes, is_in_order, named, primaries
 from crmbook.phases.resolving import Owners
 
 _SIGNED: Final = ("op_id", "seq", "entity", "action", "source_id", "target_id", "payload_sha256")
@@ -145,7 +145,7 @@ def coverage(
 def plan_hash(planned: Frame) -> str:
     """What a person approves: it changes with any write, its order, its content or the record it goes to."""
     signed = planned.lazy().select(*_SIGNED, pl.col("after").list.join("|"))
-    if not signed.select((pl.col("seq").diff() > 0).all()).collect().item():
+    if not is_in_order(signed):
         signed = signed.sort("seq").collect().lazy()
     return sha256_of_csv([signed])
 

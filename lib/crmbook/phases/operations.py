@@ -13,6 +13,7 @@ import polars as pl
 
 from crmbook import tables
 from crmbook.errors import SchemaError
+from crmbook.phases.narrow import Frame
 from crmbook.phases.payloads import canonical, digest
 
 PRIMARY: Final = ("create", "update")
@@ -121,6 +122,11 @@ def numbered(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     made = made.with_columns(pl.col("after").fill_null(NOTHING))
     columns = {name: dtype for name, dtype in tables.PLAN.columns.items() if name in made.columns}
     return made.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
+def is_in_order(planned: Frame) -> bool:
+    """Whether the writes of the plan stand as they go out."""
+    return bool(planned.lazy().select((pl.col("seq").diff() > 0).all()).collect().item())
 
 
 def require_unique(planned: pl.DataFrame) -> None:
