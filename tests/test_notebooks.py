@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,20 @@ def test_the_title_says_what_is_read_written_and_guarded(path: Path) -> None:
     title = _cells(path)[0].source
     for word in ("**Reads**", "**Writes**", "**Gate**", "**Run it**"):
         assert word in title
+
+
+def test_a_kernel_starts_without_what_few_phases_need() -> None:
+    """Each of these takes as long to import as all of ours; a phase that needs one imports it then."""
+    told = "import sys; from crmbook import figures, gates, steps; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    heavy = [
+        "openpyxl",
+        "great_expectations",
+        "papermill",
+        "nbconvert",
+        "nbformat",
+        "pandas",
+        "numpy",
+        "dask",
+    ]
+    assert [name for name in heavy if name in done.stdout.split()] == []

@@ -6,11 +6,13 @@ the others locked without a password.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 from openpyxl import Workbook
+from openpyxl.cell import Cell
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.utils import get_column_letter
@@ -39,6 +41,8 @@ _TYPED: Final = Protection(locked=False)
 _LINE_HEIGHT: Final = 15
 _FORMULA: Final = ("=", "+", "-", "@")
 _WRAPPED_COLUMNS: Final = ("reason", "note", "loss", "why")
+Styles = dict[tuple[str, bool | None, bool], Any]
+"""How openpyxl holds the looks of a cell, by number format, wrapping and being open."""
 
 
 def write(
@@ -60,10 +64,11 @@ def write(
     plan = mapping_sheets.sheets(has_loss=has_loss)
     mapping_guide.write(book.active, rows, plan)
     lists = _lists(offers)
+    styles: Styles = {}
     for sheet in plan:
-        _sheet(book.create_sheet(sheet.entity), sheet, rows, facts.get(sheet.entity, {}), lists)
-    _unmapped(book.create_sheet(mapping_sheets.UNMAPPED), unmapped)
-    _write_lists(book.create_sheet(LISTS), offers)
+        _sheet(book.create_sheet(sheet.entity), sheet, rows, facts.get(sheet.entity, {}), lists, styles)
+    _unmapped(book.create_sheet(mapping_sheets.UNMAPPED), unmapped, styles)
+    _write_lists(book.create_sheet(LISTS), offers, styles)
     runs.write_bytes(path, workbook.in_bytes(book), mode=0o600)
 
 
@@ -73,19 +78,20 @@ def _sheet(
     rows: pl.DataFrame,
     facts: Mapping[str, Mapping[str, Any]],
     lists: Mapping[str, str],
+    styles: Styles,
 ) -> None:
     _head(page, sheet.columns)
     own = rows.filter(pl.col("entity") == sheet.entity).to_dicts()
     for at, row in enumerate(own, 2):
         told = {**row, **_stage_cells(row), **facts.get(row["source_field"], {})}
         for number, column in enumerate(sheet.columns, 1):
-            _cell(page, at, number, column, told.get(column.name))
+            _cell(page, at, number, column, told.get(column.name), styles)
         page.row_dimensions[at].height = _height(sheet.columns, told)
     last = len(own) + 1
     if sheet.entity in MODULES:
         for at in range(last + 1, last + 1 + SPARE_ROWS):
             for number, column in enumerate(sheet.columns, 1):
-                _cell(page, at, number, column, None, is_spare=True)
+                _cell(page, at, number, column, None, styles, is_spare=True)
         last += SPARE_ROWS
     _drop_downs(page, sheet, last, lists)
     _colours(page, sheet, last)
@@ -94,9 +100,18 @@ def _sheet(
 
 
 def _cell(
-    page: Worksheet, at: int, number: int, column: Column, value: Any, *, is_spare: bool = False
+    page: Worksheet,
+    at: int,
+    number: int,
+    column: Column,
+    value: Any,
+    styles: Styles,
+    *,
+    is_spare: bool = False,
 ) -> None:
     cell = page.cell(at, number)
+    is_open = column.is_edited or (is_spare and column.name == "source_field")
+    _styled(cell, column, styles, is_open=is_open)
     if isinstance(value, str) and value:
         cell.value = mapping_cells.encoded(value)
         # Text that looks like a formula or an error stays text, also when a person opens the cell.
@@ -104,13 +119,22 @@ def _cell(
         cell.quotePrefix = value.startswith(_FORMULA)
     elif not isinstance(value, str):
         cell.value = value
+
+
+def _styled(cell: Cell, column: Column, styles: Styles, *, is_open: bool) -> None:
+    """Its look set part by part for the first cell of a kind only: openpyxl looks each part up in those of the whole book."""
+    kind = (column.number_format, _alignment(column).wrap_text, is_open)
+    if kind in styles:
+        cell._style = copy(styles[kind])
+        return
     cell.number_format = column.number_format
     cell.font = _PLAIN
     cell.alignment = _alignment(column)
     cell.border = _LINE
-    if column.is_edited or (is_spare and column.name == "source_field"):
+    if is_open:
         cell.protection = _TYPED
         cell.fill = _OPEN_CELL
+    styles[kind] = copy(cell._style)
 
 
 def _alignment(column: Column) -> Alignment:
@@ -204,7 +228,7 @@ def _colours(page: Worksheet, sheet: Sheet, last: int) -> None:
     add(sure, FormulaRule(formula=[f"AND({filled},${confidence}2<{marks.STANDS_ALONE})"], fill=_RED))
 
 
-def _unmapped(page: Worksheet, unmapped: pl.DataFrame) -> None:
+def _unmapped(page: Worksheet, unmapped: pl.DataFrame, styles: Styles) -> None:
     columns = (
         Column("entity", 12), Column("field", 32), Column("records", 11, number_format="#,##0"),
         Column("share", 9, number_format="0%"), Column("why", 90),
@@ -212,7 +236,7 @@ def _unmapped(page: Worksheet, unmapped: pl.DataFrame) -> None:
     _head(page, columns)
     for at, row in enumerate(unmapped.iter_rows(named=True), 2):
         for number, column in enumerate(columns, 1):
-            _cell(page, at, number, column, row[column.name])
+            _cell(page, at, number, column, row[column.name], styles)
         page.row_dimensions[at].height = _height(columns, row)
     page.auto_filter.ref = f"A1:E{max(unmapped.height + 1, 2)}"
     _protect(page)
@@ -226,10 +250,10 @@ def _lists(offers: Mapping[str, list[str]]) -> dict[str, str]:
     }
 
 
-def _write_lists(page: Worksheet, offers: Mapping[str, list[str]]) -> None:
+def _write_lists(page: Worksheet, offers: Mapping[str, list[str]], styles: Styles) -> None:
     for number, (name, values) in enumerate(offers.items(), 1):
         for at, text in enumerate([name, *values], 1):
-            _cell(page, at, number, Column(name), text)
+            _cell(page, at, number, Column(name), text, styles)
     page.sheet_state = "hidden"
     _protect(page)
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from crmbook import spot_sheet
 from crmbook.delta_check import Kept
 from crmbook.phases import compare, link_check, reconciliation
 from crmbook.phases import edition as editions
@@ -46,6 +45,9 @@ def reconcile(run: Run, actual: Mapping[str, Frame], kept: Kept, ids: TargetIds)
         link_classes=links, link_balance=link_check.link_balance(link_classes=links, extracted=counted)
     )
     del links
+    # Imported here: the other phases need no workbook, and importing one takes longer than most of them.
+    from crmbook import spot_sheet
+
     spot_sheet.choose(run, compared.differences)
 
 

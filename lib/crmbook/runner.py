@@ -191,6 +191,8 @@ def _execute(
                 str(template(phase)), str(notebook), parameters=dict(parameters), kernel_name="python3",
                 engine_name=engine.NAME, progress_bar=False, log_output=False, cwd=str(notebook.parent),
                 kernel_manager_class=type("KernelManager", (PrivateKernelManager,), {"withheld": withheld}),
+                # All it was asked for is on disk by then, and it takes a second to say goodbye.
+                shutdown_kernel="immediate",
             )  # fmt: skip
     except PapermillExecutionError as problem:
         raise _restored(
