@@ -19,11 +19,6 @@ from crmbook.sandbox.server import Sandbox
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many more as there are cores: a third of their time the tests wait, for servers and for one another's processes."""
-    return max(2, (os.cpu_count() or 1) * 3 // 2)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _no_waiting() -> Iterator[None]:
     """Retries are counted but not waited for."""

@@ -90,7 +90,7 @@ def prepared(folder: Path, contacts: int, *, way: str) -> Iterator[Path]:
         if is_new:
             runs.create(CUSTOMER, "test", parameters={"sample": 0})
             asked = ["-m", "bench.scale.journey", "make", str(contacts), way]
-            _process(asked)
+            process(asked)
         with _admin(box):
             yield customer
 
@@ -120,7 +120,7 @@ def measured(phase: str) -> Measured:
     before 06 what a load would have left.
     """
     if phase == "06_reconciliation":
-        _process(["-m", "bench.scale.faithful"])
+        process(["-m", "bench.scale.faithful"])
     found = _played(phase)
     record = runs.Record(runs.root() / CUSTOMER / RUN)
     if phase == "02_mapping":
@@ -132,11 +132,11 @@ def measured(phase: str) -> Measured:
 
 
 def _played(phase: str) -> Measured:
-    told = _process(["-m", "bench.scale.playing", phase])
+    told = process(["-m", "bench.scale.playing", phase])
     return Measured(**json.loads(told.splitlines()[-1]))
 
 
-def _process(arguments: list[str]) -> str:
+def process(arguments: list[str]) -> str:
     tests = Path(__file__).resolve().parents[2]
     found_in = os.pathsep.join(map(str, (tests, tests.parent / "lib")))
     environment = {**os.environ, "PYTHONPATH": found_in}
