@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crmbook import config, extract, runs
+from crmbook import config, extract, runner, runs
 from crmbook.sandbox.scenario import KINDS, Scenario
 from crmbook.sandbox.server import Sandbox
 
@@ -92,9 +92,8 @@ def open_run(customers: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 def set_aside(run: runs.Run) -> None:
-    """What the runner does with the folder of an attempt before the next one."""
-    number = len(list(run.folder.glob(f"{run.phase}~*"))) + 1
-    run.phase_folder.rename(run.folder / f"{run.phase}~{number}")
+    """The folder of an attempt, put out of the next one's way by the runner itself."""
+    runner.set_aside(run.phase_folder)
 
 
 def fetched(run: runs.Run) -> dict[str, bytes]:

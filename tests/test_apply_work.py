@@ -12,8 +12,6 @@ from crmbook.errors import SchemaError, UpstreamError
 from crmbook.phases import narrow, operations, strategies
 from crmbook.phases.strategies import Way
 
-NONE = pl.Series("op_id", [], dtype=pl.String)
-
 
 def plan() -> pl.DataFrame:
     """Two companies, five contacts of which some are there, a deal and the contacts' stages."""
@@ -45,7 +43,7 @@ def test_every_write_that_is_left_comes_once_and_in_order(on_disk: Path, finishe
     """From disk piece by piece as from a frame."""
     expected = [row for row in plan().rows(named=True) if row["op_id"] not in finished]
     for frame in (plan(), pl.scan_parquet(on_disk)):
-        work = Work(frame, pl.Series("op_id", finished, dtype=pl.String))
+        work = Work(frame).without(pl.Series("op_id", finished, dtype=pl.String))
         assert len(work) == len(expected)
         told = [{name: getattr(op, name) for name in Op.__dataclass_fields__} for op in work]
         assert told == [{name: row[name] for name in Op.__dataclass_fields__} for row in expected]
@@ -53,8 +51,8 @@ def test_every_write_that_is_left_comes_once_and_in_order(on_disk: Path, finishe
 
 def test_counts_tell_what_there_is_and_what_is_left() -> None:
     """The progress of a load that goes on begins where the earlier one ended."""
-    work = Work(plan(), pl.Series("op_id", ["contact:update:1", "contact:update:4", "deal:create:1"]))
-    assert set(work.counts.iter_rows()) == {
+    work = Work(plan()).without(pl.Series("op_id", ["contact:update:1", "contact:update:4", "deal:create:1"]))
+    assert set(work.counts().iter_rows()) == {
         ("company", "create", 2, 2), ("contact", "create", 3, 3), ("contact", "update", 2, 0),
         ("deal", "create", 1, 0), ("contact", "lifecycle", 2, 2),
     }  # fmt: skip
@@ -62,7 +60,7 @@ def test_counts_tell_what_there_is_and_what_is_left() -> None:
 
 def test_creations_and_updates_of_one_entity_are_one_stage() -> None:
     """They go out together in bulk; what is done to a record afterwards is a stage of its own."""
-    stages = [(kind, rows["op_id"].to_list()) for kind, rows in Work(plan(), NONE).stages()]
+    stages = [(kind, rows["op_id"].to_list()) for kind, rows in Work(plan()).stages()]
     assert stages == [
         (("company", "primary"), ["company:create:1", "company:create:2"]),
         (("contact", "primary"), [f"contact:{'update' if n in (1, 4) else 'create'}:{n}" for n in range(5)]),
@@ -78,7 +76,7 @@ def test_bulk_takes_a_stage_in_waves_and_the_rest_one_by_one(
     monkeypatch.setattr(strategies, "A_CALL", 2)
     bulk = Bulk.__new__(Bulk)
     bulk._ways, bulk._to_change = {"contact": Way(strategies.WITH_LINKS, "email", "")}, {}
-    waves = [[op.op_id for op in batch] for batch in bulk.batches(Work(pl.scan_parquet(on_disk), NONE))]
+    waves = [[op.op_id for op in batch] for batch in bulk.batches(Work(pl.scan_parquet(on_disk)))]
     ids = plan()["op_id"].to_list()
     assert waves == [ids[:1], ids[1:2], ids[2:4], ids[4:7], ids[7:8], ids[8:]]
     assert bulk._to_change == {"contact": set()}
@@ -87,13 +85,13 @@ def test_bulk_takes_a_stage_in_waves_and_the_rest_one_by_one(
 def test_a_plan_that_does_not_stand_by_its_writes_is_refused() -> None:
     """A deal would be linked to a contact that is not there yet."""
     with pytest.raises(SchemaError, match="plan: it does not stand by seq"):
-        Work(plan().sort("op_id"), NONE)
+        Work(plan().sort("op_id"))
 
 
 @pytest.mark.parametrize("change", ["another payload", "a write less", "a write more", "gone", "no parquet"])
 def test_a_plan_altered_meanwhile_is_not_written_on(on_disk: Path, change: str) -> None:
     """The hash was approved for what stood there at the beginning."""
-    following = iter(Work(pl.scan_parquet(on_disk), NONE))
+    following = iter(Work(pl.scan_parquet(on_disk)))
     done = [next(following).op_id for _ in range(3)]
     # of the same length, so that the file is as valid as before
     payload = pl.col("payload").str.replace("No 4", "No X", literal=True)
@@ -115,5 +113,5 @@ def test_a_plan_altered_meanwhile_is_not_written_on(on_disk: Path, change: str) 
 
 
 def test_one_by_one_is_in_the_plans_order() -> None:
-    batches = Single.__new__(Single).batches(Work(plan(), NONE))
+    batches = Single.__new__(Single).batches(Work(plan()))
     assert [op.op_id for batch in batches for op in batch] == plan()["op_id"].to_list()

@@ -76,11 +76,12 @@ def test_two_writes_of_one_name_are_refused_before_anything_is_saved(run: Run) -
 
 def test_parts_of_a_killed_start_are_gone_when_the_phase_begins_again(run: Run) -> None:
     """They are personal and go with the folder that is set aside; its tables stay, a plan may be taken over."""
-    for name in (".plan-part7", ".source_contacts.4711-1", ".contacts.parquet.4711", "plan.parquet"):
+    kept = {"plan.parquet", ".history.db", ".history.db-journal", ".ipynb_checkpoints"}
+    for name in (".plan.4711-7", ".source_contacts.4711-1", ".contacts.parquet.4711", *kept):
         (run.data_folder / name).write_bytes(b"left")
     with pytest.raises(UpstreamError, match="05_load needs 04_normalization"):
         runner.run_phase(run.record, "05_load", {"customer": "case", "run_id": run.run_id})
-    assert [path.name for path in (run.folder / "05_load~1" / "data").iterdir()] == ["plan.parquet"]
+    assert {path.name for path in (run.folder / "05_load~1" / "data").iterdir()} == kept
 
 
 def test_a_second_process_does_not_begin_a_phase_of_the_run(run: Run) -> None:

@@ -27,7 +27,7 @@ from crmbook.phases import bulk_values, load, operations, refusals, strategies
 from crmbook.phases import edition as editions
 from crmbook.phases.capabilities import fingerprint
 from crmbook.phases.history_tables import MODULES, History
-from crmbook.phases.narrow import Frame, only
+from crmbook.phases.narrow import Frame
 from crmbook.runs import Run
 from crmbook.settle import Finder, patience_s
 from crmbook.vendors.freshsales import Freshsales
@@ -130,19 +130,19 @@ def apply(
         UsageError: *confirm* is not the plan's hash, or another process is loading this run.
         AuthError, RateLimited, Unavailable: the target stopped answering; run again to continue.
     """
-    digest = load.plan_hash(plan)
+    work, digest = Work(plan), load.plan_hash(plan)
     if digest != confirm:
         raise UsageError(f"plan {digest[:12]} is not the approved plan {confirm[:12]}; approve it first")
     with Ledger(run.ledger_path) as ledger, ledger.writing():
         ledger.bind(plan_hash=digest, target_host=target.host(run))
         run.record.change_phase(run.phase, begun=digest)
         waits_s = patience_s(capabilities(run)) if patience is None else patience
-        again = ledger.reopen(only(plan, "op_id")["op_id"]) if retry_rejected else set()
+        again = ledger.reopen(work.op_ids()) if retry_rejected else set()
         late_s = WORKED_ON_S if patience is None else patience
         strategy = _strategy(
             run, client, ledger, (waits_s, ledger.under_way_until(late_s)), sleep, frozenset(again)
         )
-        writes = _carry_out(run, client, Work(plan, ledger.finished()), strategy, ledger, between)
+        writes = _carry_out(run, client, work.without(ledger.finished()), strategy, ledger, between)
         run.log("load finished", writes=writes, rejected=ledger.rejected().height)
 
 
@@ -213,7 +213,7 @@ def _carry_out(
     pending = {write.op_id: write for write in ledger.pending()}
     totals: Counter[str] = Counter()
     done: Counter[str] = Counter()
-    for entity, action, writes, left in work.counts.iter_rows():
+    for entity, action, writes, left in work.counts().iter_rows():
         totals[_PARTS[entity, action]] += writes
         done[_PARTS[entity, action]] += writes - left
     run.log("load started", writes=totals.total(), finished=done.total(), pending=len(pending))

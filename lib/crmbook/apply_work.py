@@ -4,7 +4,7 @@ The payloads of a large plan, and an object for each of its writes, have no room
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -21,34 +21,39 @@ _ALTERED: Final = "plan: altered or moved while it was carried out; what was wri
 
 class Work:
     """
-    The writes of *plan* (`tables.PLAN`) that are not among the *finished* op ids, in their order.
+    The writes of *plan* (`tables.PLAN`) in their order; `without` leaves out what is finished.
 
-    `counts` has per `entity` and `action` how many writes there are and how many are `left`.
-
-    A load may take days, and the plan lies on disk meanwhile: each piece of it is the one it was at the beginning, or
-    nothing of it is written.
+    A load may take days, and the plan lies on disk meanwhile: each piece of it is the one it was when this was made, or
+    nothing of it is written. So it is made before the plan's hash is checked.
 
     Raises:
         SchemaError: the plan does not stand by `seq`; a record would be linked before it is there.
         UpstreamError (from iterating): the plan was altered or moved.
     """
 
-    def __init__(self, plan: Frame, finished: pl.Series) -> None:
-        planned = only(plan, *_KEYS)
-        if not is_in_order(planned):
-            raise SchemaError("plan: it does not stand by seq; run 05_load again")
+    def __init__(self, plan: Frame) -> None:
         self._plan = plan
         self._told = [sha256_of_csv([part]) for part in _pieces(plan)]
-        self._left = planned.join(
+        self._left = self._planned = only(plan, *_KEYS)
+        if not is_in_order(self._planned):
+            raise SchemaError("plan: it does not stand by seq; run 05_load again")
+
+    def without(self, finished: pl.Series) -> Self:
+        """The same plan; left is what is not among the *finished* op ids."""
+        self._left = self._planned.join(
             finished.alias("op_id").to_frame(), on="op_id", how="anti", maintain_order="left"
         )
+        return self
+
+    def op_ids(self) -> pl.Series:
+        """Of the whole plan."""
+        return self._planned["op_id"]
+
+    def counts(self) -> pl.DataFrame:
+        """Per `entity` and `action` how many `writes` there are and how many are `left`."""
         kinds = ["entity", "action"]
-        self.counts = (
-            planned.group_by(kinds)
-            .len("writes")
-            .join(self._left.group_by(kinds).len("left"), on=kinds, how="left")
-            .with_columns(pl.col("left").fill_null(0))
-        )
+        every, left = self._planned.group_by(kinds).len("writes"), self._left.group_by(kinds).len("left")
+        return every.join(left, on=kinds, how="left").with_columns(pl.col("left").fill_null(0))
 
     def __len__(self) -> int:
         return self._left.height

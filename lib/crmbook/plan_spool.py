@@ -4,9 +4,10 @@ In: the parts of a plan one after the other. Out: the table `plan`. What lies be
 only and gone when the block ends.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import polars as pl
 
@@ -14,8 +15,6 @@ from crmbook import tables
 from crmbook.errors import on_disk
 from crmbook.phases import operations
 from crmbook.runs import Run
-
-_PART: Final = ".plan-part"
 
 
 class Spool:
@@ -52,7 +51,7 @@ class Spool:
         self._run.sink("plan", whole.select(columns))
 
     def _put_away(self, part: pl.DataFrame) -> pl.DataFrame:
-        path = self._run.data_folder / f"{_PART}{len(self._files)}"
+        path = self._run.data_folder / f".plan.{os.getpid()}-{len(self._files)}"
         self._files.append(path)
         with on_disk(path.name):
             path.touch(mode=0o600)

@@ -28,6 +28,8 @@ from crmbook.errors import CrmbookError, ParameterError, UsageError, Waiting
 
 Watch = Callable[[Mapping[str, Any]], None]
 _CARRIED: Final = ("decisions.csv", "mapping.xlsx", ".written.json", "automations.csv")
+# what is being written is named after the process that writes it; what it has read of a history is kept, and no part of one
+_HALF_WRITTEN: Final = re.compile(r"\..+\.\d+(-\d+)?")
 _TYPES: Final = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -117,7 +119,7 @@ def run_phase(
 
 def _run_alone(record: runs.Record, phase: str, parameters: Mapping[str, Any], watch: Watch | None) -> None:
     folder = record.folder / phase
-    _set_aside(folder)
+    set_aside(folder)
     notebook = folder / "notebook.ipynb"
     try:
         with _watching(record.folder / progress.NAME, watch):
@@ -152,7 +154,7 @@ def _alone(record: runs.Record) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _set_aside(folder: Path) -> None:
+def set_aside(folder: Path) -> None:
     """The folder of an earlier attempt, kept beside the new one with what a person wrote carried over."""
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
@@ -164,7 +166,8 @@ def _set_aside(folder: Path) -> None:
     folder.rename(old)
     # Half a table of a killed process is personal, may be large, and is nobody's.
     for part in (old / "data").glob(".*"):
-        part.unlink()
+        if _HALF_WRITTEN.fullmatch(part.name):
+            part.unlink()
     folder.mkdir(mode=0o700)
     for name in _CARRIED:
         if (old / name).exists():
