@@ -1,6 +1,8 @@
 # Python 3.11, 3.12 or 3.13 is all that is needed; everything is installed into .venv from requirements.lock.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
+# Each phase is a process of its own: without kept bytecode every one of them compiles the library anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint lab lock clean
 
@@ -8,7 +10,7 @@ demo: .venv/.installed
 	$(BIN)/crmbook demo
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

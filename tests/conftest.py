@@ -1,5 +1,6 @@
 """Shared parts of the tests: nothing waits for real, and the demo is run once for all who look at it."""
 
+import atexit
 import fcntl
 import json
 import os
@@ -8,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stamina
 
+from crmbook import gates
 from crmbook.sandbox.server import Sandbox
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -50,9 +53,24 @@ class Finished:
         return content
 
 
-def crmbook(*arguments: str, runs: Path, env: dict[str, str] | None = None, timeout_s: int = 800) -> Finished:
-    """The command as a person types it, in a process of its own."""
-    environment = {**os.environ, "CRMBOOK_RUNS": str(runs), **(env or {})}
+@cache
+def _warm_gates() -> dict[str, str]:
+    """Great Expectations for the commands of this worker: each would import it anew, which takes longer than most of them."""
+    server = gates.Server()
+    atexit.register(server.__exit__, None, None, None)
+    return server.__enter__().environment
+
+
+def crmbook(
+    *arguments: str,
+    runs: Path,
+    env: dict[str, str] | None = None,
+    timeout_s: int = 800,
+    shares_gates: bool = True,
+) -> Finished:
+    """The command as a person types it, in a process of its own; the process of the gates is shared unless told."""
+    shared = _warm_gates() if shares_gates else {}
+    environment = {**os.environ, **shared, "CRMBOOK_RUNS": str(runs), **(env or {})}
     done = subprocess.run(
         [sys.executable, "-m", "crmbook", *arguments],
         env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=runs,
@@ -79,7 +97,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():
-            finished = crmbook("demo", "--json", runs=folder)
+            finished = crmbook("demo", "--json", runs=folder, shares_gates=False)
             assert finished.code == 0, finished.out + finished.err
             told.write_text(json.dumps(vars(finished)), encoding="utf-8")
     finished = Finished(**json.loads(told.read_text(encoding="utf-8")))

@@ -1,9 +1,12 @@
 """Every expectation of every suite passes on the demo's own tables and fails on planted bad data."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +201,37 @@ def test_the_warm_process_answers_like_the_own_one(tmp_path: Path, monkeypatch: 
         )
         == own
     )
+
+
+def test_a_question_that_is_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    """A kernel killed before it asked, or amid its question, and somebody without the key: the next one is answered."""
+    TAGS.write_parquet(tmp_path / "tags.parquet")
+    suite = _suite(tmp_path, _check("expect_column_values_to_be_unique", column="tag_id"))
+    question = ("validate", str(tmp_path / "tags.parquet"), str(suite), "tags")
+    with gates.Server() as server:
+        address, key = (server.environment[name] for name in (gates.SOCKET, gates.KEY))
+        _wait_for(Path(address))
+        Client(address, authkey=bytes.fromhex(key)).close()
+        with pytest.raises(AuthenticationError):
+            Client(address, authkey=b"another key")
+        with Client(address, authkey=bytes.fromhex(key)) as asked:
+            asked.send(question)
+        with Client(address, authkey=bytes.fromhex(key)) as asked:
+            asked.send(question)
+            assert asked.recv() == gates.validate(tmp_path / "tags.parquet", suite, "tags")
+
+
+def test_a_block_inside_another_starts_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The phases inside share the process of the outermost block, which ends with that block."""
+    monkeypatch.delenv(gates.SOCKET, raising=False)
+    with gates.warm():
+        address = os.environ[gates.SOCKET]
+        _wait_for(Path(address))
+        with gates.warm():
+            assert os.environ[gates.SOCKET] == address
+        assert Path(address).is_socket()
+    assert gates.SOCKET not in os.environ
+    assert not Path(address).exists()
 
 
 def _wait_for(path: Path) -> None:

@@ -4,6 +4,8 @@ import sys
 
 __version__ = "0.1.0"
 
-# jsonschema, which stands behind nbformat, compiles a grammar of international addresses when it is imported: two fifths of
-# what a command and each notebook's kernel take to start, for a check nobody here asks for. Where it is missing it does without.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+# jsonschema, which stands behind nbformat, imports what checks the form of addresses and durations, one of them a grammar
+# it compiles: two fifths of what a command and each notebook's kernel take to start, for checks nobody here asks for.
+# Where they are missing it does without.
+for _name in ("rfc3987_syntax", "rfc3986_validator", "isoduration"):
+    sys.modules.setdefault(_name, None)  # type: ignore[arg-type]

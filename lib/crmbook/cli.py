@@ -45,13 +45,13 @@ def _longest_wait(context: click.Context, _option: click.Parameter, text: str | 
     """--max-wait in the environment for as long as the command runs: the notebooks' kernels inherit it."""
     if text is None:
         return
-    from crmbook import pipeline, waiting
+    from crmbook import secrecy, waiting
 
     try:
         wait_s = waiting.seconds(text)
     except UsageError as problem:
         raise click.UsageError(str(problem), context) from None
-    context.with_resource(pipeline.environment({waiting.VARIABLE: str(wait_s)}))
+    context.with_resource(secrecy.environment({waiting.VARIABLE: str(wait_s)}))
 
 
 _max_wait = click.option(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from crmbook import pipeline, runs
+from crmbook import gates, pipeline, runs, secrecy
 from crmbook.errors import UsageError, Waiting
 from crmbook.sandbox import demo as scenario
 from crmbook.sandbox.demo_files import FILES
@@ -41,7 +41,7 @@ def run(edition: str, say: Say) -> dict[str, Any]:
         prepare(box.ready, edition=edition)
         for record in runs.all_runs(customer):
             shutil.rmtree(record.folder)
-        with environment(box.ready):
+        with environment(box.ready), gates.warm():
             return _through(customer, box, say)
 
 
@@ -139,7 +139,7 @@ workflows_disabled = true
 def environment(ready: dict[str, Any]) -> Iterator[None]:
     """The sandbox's tokens in the environment, where a real customer's would be, until the block ends."""
     values = {variable: ready[realm]["token"] for realm, variable in TOKENS.items()}
-    with pipeline.environment(values):
+    with secrecy.environment(values):
         yield
 
 

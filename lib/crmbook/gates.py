@@ -4,8 +4,8 @@ A suite is a file `expectations/NN_phase.<table>.json` in Great Expectations' ow
 wiring. The result of a gate holds counts only: no value of any record enters it. A suite that loads fewer
 expectations than it declares is an error, because Great Expectations drops a misspelled one and then passes.
 
-Importing Great Expectations takes seconds, so a run of several phases keeps one process with it warm
-(`Server`); a notebook opened by hand validates in its own process.
+Importing Great Expectations takes seconds, so whoever runs several phases keeps one process with it warm
+(`warm`); a notebook opened by hand validates in its own process.
 """
 
 import json
@@ -16,9 +16,11 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from multiprocessing.connection import Client, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -228,8 +230,18 @@ def _exceptions(info: Any) -> list[str]:
     return [message for part in info.values() for message in _exceptions(part)]
 
 
+@contextmanager
+def warm() -> Iterator[None]:
+    """Great Expectations in a process of its own until the block ends; inside another such block it is that one's."""
+    if Path(os.environ.get(SOCKET) or "/").is_socket():
+        yield
+        return
+    with Server() as server, secrecy.environment(server.environment):
+        yield
+
+
 class Server:
-    """A process with Great Expectations warm, for the phases of one invocation; ends with the `with` block."""
+    """A process with Great Expectations warm; ends with the `with` block."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="crmbook-")
@@ -275,9 +287,15 @@ def serve() -> None:
     with Listener(os.environ[SOCKET], authkey=bytes.fromhex(os.environ[KEY])) as listener:
         gx.warmed()
         while True:
-            with listener.accept() as connection:
-                task, *given = connection.recv()
-                try:
-                    connection.send(_TASKS[task](*given))
-                except Exception as problem:
-                    connection.send(problem)
+            # A kernel that is killed amid its question must not take the answers of the others with it.
+            with suppress(OSError, EOFError, AuthenticationError), listener.accept() as connection:
+                _answer(connection)
+
+
+def _answer(connection: Connection) -> None:
+    task, *given = connection.recv()
+    try:
+        answer = _TASKS[task](*given)
+    except Exception as problem:
+        answer = problem
+    connection.send(answer)

@@ -5,7 +5,6 @@ nothing, and whatever stopped a run is checked afresh when it is started again.
 """
 
 import ipaddress
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -348,23 +347,8 @@ def bar(phase: str) -> Iterator[runner.Watch | None]:
 @contextmanager
 def _warm_gates(record: runs.Record) -> Iterator[None]:
     """Great Expectations warm for the phases of one start; at its end, however it ends, it documents the gates."""
-    with gates.Server() as server, environment(server.environment):
+    with gates.warm():
         try:
             yield
         finally:
             data_docs.build(record)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """*values* in the environment until the block ends; kernels started inside inherit them."""
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value

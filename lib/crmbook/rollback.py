@@ -36,7 +36,7 @@ def rollback(
         raise UsageError(f"run {run_id}: its personal data was purged, and with it what stood there before")
     parameters = {"customer": customer, "run_id": run_id, "is_confirmed": yes, "forget": forget}
     try:
-        with gates.Server() as server, pipeline.environment(server.environment), pipeline.bar(NAME) as watch:
+        with gates.warm(), pipeline.bar(NAME) as watch:
             runner.run_phase(record, NAME, parameters, watch=watch)
             data_docs.build(record)
     except CrmbookError:

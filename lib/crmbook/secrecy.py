@@ -6,8 +6,10 @@ limit of one byte also stops handlers the kernel would pipe the core to, which a
 PR_SET_DUMPABLE was decided against: it takes /proc/self from the process itself, which psutil and dask read.
 """
 
+import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from crmbook import config, runs
@@ -63,3 +65,18 @@ def helper_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name in _HARMLESS or name.startswith(_HARMLESS_KINDS)
     }
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """*values* in the environment until the block ends; kernels and helpers started inside inherit them."""
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value

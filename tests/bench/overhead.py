@@ -55,7 +55,7 @@ def phase_s(times: int) -> tuple[float, float]:
         known = runner.declared(PHASE)
         defaults = {name: eval(told["default"]) for name, told in known.items()}
         given = defaults | {"customer": "acme", "run_id": "test-01"}
-        with gates.Server() as server, pipeline.environment(server.environment):
+        with gates.warm():
             as_cells(record, given)
             notebook = best_s(times, lambda: runner.run_phase(record, PHASE, given))
             cells = best_s(times, lambda: as_cells(record, given))
