@@ -233,7 +233,10 @@ def _exceptions(info: Any) -> list[str]:
 @contextmanager
 def warm() -> Iterator[None]:
     """Great Expectations in a process of its own until the block ends; inside another such block it is that one's."""
-    if Path(os.environ.get(SOCKET) or "/").is_socket():
+    address = os.environ.get(SOCKET)
+    if (
+        address and Path(address).parent.is_dir()
+    ):  # its folder is there before it listens, and goes with the block
         yield
         return
     with Server() as server, secrecy.environment(server.environment):
