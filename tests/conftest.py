@@ -22,6 +22,11 @@ from crmbook.sandbox.server import Sandbox
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many more as there are cores: a command that goes on after a kill first waits until the target surely is done."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_waiting() -> Iterator[None]:
     """Retries are counted but not waited for."""
@@ -54,7 +59,7 @@ class Finished:
 
 
 @cache
-def _warm_gates() -> dict[str, str]:
+def warm_gates() -> dict[str, str]:
     """Great Expectations for the commands of this worker: each would import it anew, which takes longer than most of them."""
     server = gates.Server()
     atexit.register(server.__exit__, None, None, None)
@@ -69,7 +74,7 @@ def crmbook(
     shares_gates: bool = True,
 ) -> Finished:
     """The command as a person types it, in a process of its own; the process of the gates is shared unless told."""
-    shared = _warm_gates() if shares_gates else {}
+    shared = warm_gates() if shares_gates else {}
     environment = {**os.environ, **shared, "CRMBOOK_RUNS": str(runs), **(env or {})}
     done = subprocess.run(
         [sys.executable, "-m", "crmbook", *arguments],

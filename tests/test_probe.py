@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ TENANT: dict[str, Any] = {
     "index_delay_s": 0.1,
     "job_polls": 1,
     "requests_per_hour": 100_000,
+    "requests_per_minute": 100_000,
     "bin_reserves_email": True,
     "created_at_settable": False,
     "bulk_drops_links": True,
@@ -75,9 +76,14 @@ def canary_count(box: Sandbox) -> int:
     return sum(PREFIX in str(doc) for doc in docs)
 
 
+def clock_of(box: Sandbox) -> Callable[[float], object]:
+    """A wait that moves the server's clock instead."""
+    return lambda wait_s: box.admin("POST", "clock", {"advance_s": wait_s})
+
+
 def measured(client: Freshsales, box: Sandbox | None = None) -> dict[str, str]:
     """The capabilities by name; with *box*, whoever waits moves the server's clock instead."""
-    sleep = (lambda wait_s: box.admin("POST", "clock", {"advance_s": wait_s})) if box else time.sleep
+    sleep = clock_of(box) if box else time.sleep
     found = probe.measure(client, workspace_read.read(client)["target_fields"], sleep=sleep)
     assert found["evidence"].str.len_chars().min() > 0  # type: ignore[operator]
     return dict(found.select("capability", "value").iter_rows())
@@ -280,7 +286,7 @@ def test_a_probe_cut_short_at_any_moment_is_cleaned_up_by_the_next(edition: str)
             fields = workspace_read.read(client)["target_fields"]
             cut_after(client, calls)
             with contextlib.suppress(PowerCut):
-                probe.measure(client, fields)
+                probe.measure(client, fields, sleep=clock_of(box))
             measured(freshsales.connect(edition, target["base_url"], target["token"]), box)
             assert (calls, state(box), canary_count(box)) == (calls, before, 0)
 

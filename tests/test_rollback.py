@@ -52,6 +52,8 @@ def _suite_loading(box: Sandbox, folder: Path) -> AbstractContextManager[tuple[R
 def begin(customers: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A fresh tenant and a run whose load, with a history, has not begun, on either edition."""
     monkeypatch.setattr("crmbook.apply_writes._PAUSE_S", 0.0)
+    # A minute's limit learned of a refusal is waited for by the minute; test_quota has that, on a clock of its own.
+    monkeypatch.setattr("crmbook.vendors.quota._WORTH_LEARNING", 100_000)
 
     def begun(box: Sandbox, edition: str = "suite") -> AbstractContextManager[tuple[Run, Freshsales]]:
         box.admin("POST", "reset")
