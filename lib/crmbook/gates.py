@@ -234,9 +234,8 @@ def _exceptions(info: Any) -> list[str]:
 def warm() -> Iterator[None]:
     """Great Expectations in a process of its own until the block ends; inside another such block it is that one's."""
     address = os.environ.get(SOCKET)
-    if (
-        address and Path(address).parent.is_dir()
-    ):  # its folder is there before it listens, and goes with the block
+    # The folder is there before the process listens, and goes with its block.
+    if address and Path(address).parent.is_dir():
         yield
         return
     with Server() as server, secrecy.environment(server.environment):
