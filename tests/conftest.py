@@ -1,4 +1,4 @@
-"""Shared parts of the tests: nothing waits for real, and the demo is run once for all who look at it."""
+"""Shared parts of the tests: retries wait for nothing, and the demo is run once for all who look at it."""
 
 import atexit
 import fcntl

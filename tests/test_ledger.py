@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_what_is_read_some_at_a_time_is_whole(path, monkeypatch):
         ledger.done([outcome(source_id, 70_000 + int(source_id)) for source_id in ids])
         assert sorted(ledger.finished()) == [f"contact:create:{source_id}" for source_id in ids]
         assert ledger.crosswalk().rows() == [("contact", n, 70_000 + int(n), "created") for n in ids]
+
+
+def test_a_write_without_any_answer_may_be_worked_on_for_as_long_as_that_takes(path):
+    """As of when it was sent; what was answered, or called unclear, is worked on no more."""
+    before = time.time()
+    with Ledger(path) as ledger:
+        ledger.intend([intent("1"), intent("2", seq=2)])
+        assert before + 59 <= ledger.under_way_until(60.0) <= time.time() + 60
+        ledger.done([outcome("1")])
+        assert ledger.under_way_until(60.0) >= before + 59
+        ledger.unclear(["contact:create:2"], "dropped")
+        assert ledger.under_way_until(60.0) <= before
 
 
 def test_it_survives_closing(path):

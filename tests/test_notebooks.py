@@ -101,6 +101,16 @@ def test_the_title_says_what_is_read_written_and_guarded(path: Path) -> None:
         assert word in title
 
 
+def test_a_command_starts_without_checks_nobody_asks_for() -> None:
+    """What jsonschema would import for the form of addresses and durations, and what these import."""
+    told = "import sys, jsonschema; print(*(n for n in ('arrow', 'lark') if n in sys.modules))"
+    found = [
+        subprocess.run([sys.executable, "-c", first + told], check=True, capture_output=True, text=True).stdout.split()
+        for first in ("", "import crmbook.pipeline; ")
+    ]  # fmt: skip
+    assert found == [["arrow", "lark"], []]
+
+
 def test_a_kernel_starts_without_what_few_phases_need() -> None:
     """Each of these takes as long to import as all of ours; a phase that needs one imports it then."""
     told = "import sys; from crmbook import figures, gates, steps; print(*{name.split('.')[0] for name in sys.modules})"

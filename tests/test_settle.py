@@ -50,6 +50,20 @@ def test_a_new_record_is_found_at_once(client: Freshsales) -> None:
     assert waits == []
 
 
+def test_a_write_of_a_broken_start_is_waited_for_until_it_can_be_worked_on_no_more(
+    client: Freshsales,
+) -> None:
+    """Up to that moment and no longer, however little patience there is; what shows up on the way is taken."""
+    for shown_at, expected in ((1_030.0, {"id": 7}), (2_000.0, None)):
+        clock = [1_000.0]
+        found = Finder(
+            client, patience_s=0, until=1_060.0, clock=lambda at=clock: at[0],
+            sleep=lambda wait_s, at=clock: at.__setitem__(0, at[0] + wait_s),
+        ).patiently(lambda at=clock, shown=shown_at: {"id": 7} if at[0] >= shown else None)  # fmt: skip
+        assert found == expected
+        assert clock[0] < 1_060.0 if expected else clock[0] == 1_060.0
+
+
 def test_an_older_record_is_found_when_the_index_knows_it(client: Freshsales) -> None:
     """Behind a hundred newer ones only lookup sees it, after its delay."""
     made = account(client, "Old", "5")
